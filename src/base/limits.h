@@ -1,0 +1,43 @@
+#pragma once
+
+// Every limit of the server in one table; docs/limits.md is checked against it by a test. Sizes in bytes, times as
+// durations. A limit that a request meets is named in the error.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace lakeloop::limits {
+
+using namespace std::chrono_literals;
+
+// --- HTTP
+inline constexpr std::size_t kRequestHeaderBytes = 32 * 1024;      // request line and headers together
+inline constexpr std::size_t kRequestHeaderCount = 100;
+inline constexpr std::size_t kRequestBodyBytes = 16 * 1024 * 1024; // a buffered body; uploads stream to storage instead
+inline constexpr std::size_t kUploadBytes = 5ull * 1024 * 1024 * 1024;
+inline constexpr std::size_t kJsonDepth = 64;
+inline constexpr auto kHeaderTimeout = 15s;                        // first byte of a request to the end of its headers
+inline constexpr auto kBodyStallTimeout = 30s;                     // between two pieces of a body
+inline constexpr auto kKeepAliveTimeout = 75s;
+inline constexpr auto kWriteStallTimeout = 60s;                    // a reader that takes nothing is dropped
+inline constexpr std::size_t kConnections = 4096;
+inline constexpr std::size_t kWriteBufferBytes = 64 * 1024;        // per connection, then the producer waits
+
+// --- work
+inline constexpr std::size_t kHandlerThreads = 16;
+inline constexpr std::size_t kHandlerQueue = 512;                  // further requests get 503
+inline constexpr auto kRequestDeadline = 120s;
+
+// --- rows and pages
+inline constexpr std::size_t kStatementRows = 100'000;
+inline constexpr std::size_t kStatementBytes = 25 * 1024 * 1024;   // inline result of one SQL statement
+inline constexpr std::size_t kSearchResults = 10'000;
+inline constexpr std::size_t kPageSize = 1000;
+
+// --- ingest and models
+inline constexpr std::uintmax_t kSourceFileBytes = 64ull * 1024 * 1024;
+inline constexpr std::size_t kEmbeddingTokens = 256;               // all-MiniLM-L6-v2 as trained
+inline constexpr std::size_t kPayloadBytes = 1024 * 1024;          // a request or response kept in a payload table
+
+}  // namespace lakeloop::limits
