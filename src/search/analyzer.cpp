@@ -88,11 +88,11 @@ struct Analyzer::Impl {
   }
 
   // Where an identifier falls into parts: at '_', '.', ':' and between lower and upper case ("HashMap", "HTTPServer").
-  void part_bounds(const icu::UnicodeString& text, int32_t begin, int32_t end, std::vector<std::pair<int32_t, int32_t>>& parts) {
-    parts.clear();
+  void part_bounds(const icu::UnicodeString& text, int32_t begin, int32_t end, std::vector<std::pair<int32_t, int32_t>>& into) {
+    into.clear();
     int32_t start = begin;
     const auto close = [&](int32_t at) {
-      if (at > start) parts.emplace_back(start, at);
+      if (at > start) into.emplace_back(start, at);
       start = at;
     };
     for (int32_t i = begin; i < end; ++i) {

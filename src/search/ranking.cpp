@@ -78,6 +78,9 @@ class Search {
   class Top {
    public:
     Top(const Search& search, std::size_t limit) : search_(search), limit_(limit) {}
+    [[nodiscard]] auto order() const {
+      return [this](const Candidate& a, const Candidate& b) { return search_.better(a, b); };
+    }
     void offer(const Candidate& c) {
       if (best_.size() == limit_) {
         if (limit_ == 0 || c.score < best_.front().score || !search_.better(c, best_.front())) return;
@@ -94,9 +97,6 @@ class Search {
     }
 
    private:
-    [[nodiscard]] auto order() const {
-      return [this](const Candidate& a, const Candidate& b) { return search_.better(a, b); };
-    }
     const Search& search_;
     std::size_t limit_;
     std::vector<Candidate> best_;  // a heap with the worst in front

@@ -120,6 +120,13 @@ SectionFile SectionFile::open(const std::filesystem::path& path, FileKind kind) 
   std::string checked(bytes_of(&header, sizeof(header)));
   checked.append(result.data_ + sizeof(Header), table_size);
   if (codec::crc32c(checked) != crc) result.damaged("the checksum of its header is wrong");
+  std::size_t checked_to = sizeof(Header) + table_size;
+  // Bytes between sections are zero; so every byte of the file is checked.
+  const auto check_gap = [&](std::size_t to) {
+    for (; checked_to < to; ++checked_to) {
+      if (result.data_[checked_to] != 0) result.damaged("bytes between its sections were changed");
+    }
+  };
   for (const TableEntry& entry : table) {
     if (entry.offset > result.size_ || entry.size > result.size_ - entry.offset || entry.offset % kAlignment != 0) {
       result.damaged("a section lies outside it");
@@ -127,7 +134,10 @@ SectionFile SectionFile::open(const std::filesystem::path& path, FileKind kind) 
     const std::string_view bytes = bytes_of(result.data_ + entry.offset, entry.size);
     if (codec::crc32c(bytes) != entry.crc) result.damaged("the checksum of a section is wrong");
     result.entries_.push_back({entry.id, bytes});
+    check_gap(entry.offset);
+    checked_to = entry.offset + entry.size;
   }
+  check_gap(result.size_);
   return result;
 }
 
