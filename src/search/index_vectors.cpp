@@ -28,7 +28,7 @@ void Index::attach(const EmbeddingModel& given, std::vector<VectorResult> result
   const std::shared_ptr<const View> seen = view();
   // The dimension that the model already has here rules, not what a remote one says today.
   for (const auto& known : {seen->manifest.model, seen->manifest.next}) {
-    if (known && known->id() == model.id()) model.dimension = known->dimension;
+    if (known && known->id() == model.id() && known->dimension > 0) model.dimension = known->dimension;
   }
   for (const VectorResult& result : results) {
     if (model.dimension == 0) model.dimension = static_cast<std::int64_t>(result.vector.size());
@@ -79,6 +79,9 @@ void Index::attach(const EmbeddingModel& given, std::vector<VectorResult> result
       next.next = model;
       changed = true;
     }
+    // A remote model does not say its dimension; the first vector does.
+    if (is_model(next.model)) next.model->dimension = model.dimension;
+    if (is_model(next.next)) next.next->dimension = model.dimension;
     std::uint64_t left = 0;
     for (SegmentFiles& files : next.segments) {
       const auto current = std::ranges::find(now.segments, files.file, [](const SegmentView& s) { return s.files.file; });
