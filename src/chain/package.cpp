@@ -52,7 +52,7 @@ catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalo
   catalog.store().put(folder + "/MLmodel", mlmodel_of(model_name, config));
   const catalog::ModelVersionInfo ready = catalog.finalize_model_version(who, model_name, pending.version);
 
-  const std::string target = format("{}/{}", model_name, ready.version);
+  const std::string target = lakeloop::format("{}/{}", model_name, ready.version);
   std::vector<catalog::LineageEdge> edges;
   const auto depends = [&](std::string kind, std::string source) {
     if (!source.empty()) edges.push_back({std::move(kind), std::move(source), "model_version", target, Json::object(), Timestamp::now()});
@@ -60,7 +60,7 @@ catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalo
   depends("index", config.index);
   depends("endpoint", config.chat_endpoint);
   depends("endpoint", config.embedding_endpoint);
-  if (!config.prompt_name.empty()) depends("prompt", format("{}/{}", config.prompt_name, config.prompt_version));
+  if (!config.prompt_name.empty()) depends("prompt", lakeloop::format("{}/{}", config.prompt_name, config.prompt_version));
   catalog.record_lineage(edges);
   return ready;
 }

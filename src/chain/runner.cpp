@@ -27,7 +27,7 @@ void append_cited(Answer& answer, const RankedSentence& sentence, const Passage&
                     .answer_end = 0,
                     .score = sentence.score,
                     .page_version = passage.page_version};
-  answer.text += sentence.text + format(" [{}]", citation.mark);
+  answer.text += sentence.text + lakeloop::format(" [{}]", citation.mark);
   citation.answer_end = static_cast<std::int64_t>(codec::count_code_points(answer.text));
   answer.citations.push_back(std::move(citation));
 }
@@ -41,7 +41,7 @@ std::string context_of(const std::vector<Passage>& passages, std::int64_t count)
   const auto shown = std::min(passages.size(), static_cast<std::size_t>(count));
   if (shown == 1) return passages[0].text;
   std::string context;
-  for (std::size_t i = 0; i < shown; ++i) context += format("[{}] {}\n", i + 1, passages[i].text);
+  for (std::size_t i = 0; i < shown; ++i) context += lakeloop::format("[{}] {}\n", i + 1, passages[i].text);
   return context;
 }
 
@@ -177,7 +177,7 @@ Answer Runner::run(const RunRequest& request, const Deadline& deadline, tracking
   trace.set(span, "lakeloop.query_type", retrieval.query_type);
   trace.end(span);
   trace.info().metadata["lakeloop.index"] = config_.index;
-  trace.info().metadata["lakeloop.index.source_version"] = format("{}", retrieval.source_version);
+  trace.info().metadata["lakeloop.index.source_version"] = lakeloop::format("{}", retrieval.source_version);
 
   const AnswerMode mode = request.mode.value_or(config_.mode);
   if (mode != AnswerMode::kCited && config_.chat_endpoint.empty()) {
@@ -345,15 +345,15 @@ Answer Runner::verifiable(const RunRequest& request, const Retrieval& retrieval,
   std::string context;
   std::vector<std::string> choices;
   for (std::size_t i = 0; i < ranked.size(); ++i) {
-    context += format("[{}] {}\n", i + 1, ranked[i].text);
-    choices.push_back(format("[{}]", i + 1));
+    context += lakeloop::format("[{}] {}\n", i + 1, ranked[i].text);
+    choices.push_back(lakeloop::format("[{}]", i + 1));
   }
   choices.emplace_back("I");  // "I cannot find this": one token decides
   const Json body = Json::object(
       {{"messages",
         Json::array({Json::object({{"role", "system"}, {"content", "Answer the question using only the context."}}),
                      Json::object({{"role", "user"},
-                                   {"content", format("Question: {}\n\nContext:\n{}\nQuestion: {}", request.question, context,
+                                   {"content", lakeloop::format("Question: {}\n\nContext:\n{}\nQuestion: {}", request.question, context,
                                                       request.question)}})})},
        {"max_tokens", 8},
        {"temperature", 0}});

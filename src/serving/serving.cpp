@@ -91,7 +91,7 @@ struct Serving::Impl {
   }
 
   std::shared_ptr<gateway::InferenceEngine> external_engine(const Endpoint& endpoint) {
-    const std::string key = endpoint.id + "@" + format("{}", endpoint.config_version);
+    const std::string key = endpoint.id + "@" + lakeloop::format("{}", endpoint.config_version);
     const std::lock_guard lock(mutex);
     auto& engine = engines[key];
     if (!engine) {
@@ -159,7 +159,7 @@ struct Serving::Impl {
     }
     const Principal owner = owner_of(target.endpoint);
     const catalog::ModelVersionInfo version = version_of(owner, entity);
-    target.model_version = format("{}/{}", entity.entity_name, version.version);
+    target.model_version = lakeloop::format("{}/{}", entity.entity_name, version.version);
     const Artifact artifact = read_artifact(catalog, version);
     if (artifact.is_chain) {
       target.runner = runner_of(owner, version, target.model_version);
@@ -534,7 +534,7 @@ Json Serving::predictions(const Invocation& invocation, const Deadline& deadline
   std::size_t number = 0;
   for (const Json& row : rows.items()) {
     Invocation one{.who = invocation.who, .endpoint = invocation.endpoint, .body = Json::object(),
-                   .request_id = rows.size() == 1 ? invocation.request_id : format("{}-{}", invocation.request_id, ++number)};
+                   .request_id = rows.size() == 1 ? invocation.request_id : lakeloop::format("{}-{}", invocation.request_id, ++number)};
     std::string question = row.string_or("");
     for (const char* key : {"question", "query", "input", "text"}) {
       if (question.empty()) question = row.str(key);
