@@ -1,0 +1,69 @@
+// sql, token: the rest of a workspace from the command line.
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "app/commands.h"
+#include "codec/unicode.h"
+
+namespace lakeloop::app {
+namespace {
+
+constexpr std::size_t kColumnWidth = 60;
+
+std::string shown(const Json& cell) {
+  std::string text = cell.is_null() ? "NULL" : cell.is_string() ? cell.as_string() : cell.dump();
+  std::ranges::replace(text, '\n', ' ');
+  if (text.size() > kColumnWidth) text = std::string(codec::truncate_utf8(text, kColumnWidth - 3)) + "...";
+  return text;
+}
+
+void print_table(const Json& columns, const Json& rows) {
+  std::vector<std::size_t> widths;
+  for (const Json& column : columns.items()) widths.push_back(codec::count_code_points(column.str("name")));
+  for (const Json& row : rows.items()) {
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], codec::count_code_points(shown(row.at(i))));
+  }
+  const auto print_row = [&](const auto& text_of) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      const std::string text = text_of(i);
+      std::printf("%s%s", text.c_str(), std::string(widths[i] - codec::count_code_points(text) + 2, ' ').c_str());
+    }
+    std::printf("\n");
+  };
+  print_row([&](std::size_t i) { return columns.at(i).str("name"); });
+  print_row([&](std::size_t i) { return std::string(widths[i], '-'); });
+  for (const Json& row : rows.items()) print_row([&](std::size_t i) { return shown(row.at(i)); });
+}
+
+}  // namespace
+
+void sql(ApiClient& client, const std::string& statement, bool json) {
+  const Json answer = client.post("/api/2.0/sql/statements", Json::object({{"statement", statement},
+                                                                           {"warehouse_id", "local"},
+                                                                           {"wait_timeout", "50s"}}));
+  if (json) {
+    std::printf("%s\n", answer.dump_pretty().c_str());
+    return;
+  }
+  if (answer["status"].str("state") == "FAILED") {
+    throw Error(ErrorCode::kUpstream, "{}", answer["status"]["error"].str("message"));
+  }
+  const Json& rows = answer["result"]["data_array"];
+  print_table(answer["manifest"]["schema"]["columns"], rows.is_array() ? rows : Json::array());
+  std::printf("(%zu rows%s)\n", rows.size(), answer["manifest"]["truncated"].bool_or(false) ? ", cut at the limit" : "");
+}
+
+void create_token(ApiClient& client, const std::string& comment, std::int64_t lifetime_seconds, bool json) {
+  Json body = Json::object({{"comment", comment}});
+  if (lifetime_seconds > 0) body.set("lifetime_seconds", lifetime_seconds);
+  const Json answer = client.post("/api/2.0/token/create", body);
+  if (json) {
+    std::printf("%s\n", answer.dump_pretty().c_str());
+    return;
+  }
+  std::printf("%s\n", answer.str("token_value").c_str());
+}
+
+}  // namespace lakeloop::app
