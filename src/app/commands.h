@@ -9,6 +9,9 @@
 
 namespace lakeloop::app {
 
+void list_hub(ApiClient& client, bool json);
+void import_model(ApiClient& client, const std::string& model, const std::string& file, bool json);
+
 struct IngestArguments {
   std::string folder, table = "main.docs.pages";
 };

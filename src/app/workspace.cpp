@@ -40,7 +40,11 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
                 .allow_private_upstreams = options.allow_private_upstreams}),
       search_(*database_, catalog_, serving_, folder / "indexes"),
       invocations_(*journal_, tracking_, catalog_, admin()),
-      mirror_(*database_, catalog_, admin()) {
+      mirror_(*database_, catalog_, admin()),
+      options_(options),
+      scratch_(folder / "scratch") {
+  std::filesystem::remove_all(scratch_);  // what an interrupted import left
+  std::filesystem::create_directories(scratch_);
   catalog_.ensure_schema(admin(), "main", "default");
   serving_.connect(search_, invocations_);
 }
@@ -57,7 +61,7 @@ void Workspace::stop() {
 }
 
 api::Routes Workspace::routes(const std::string& base_url) {
-  const api::app::Services services{catalog_, tracking_, search_, serving_, tasks_};
+  const api::app::Services services{catalog_, tracking_, search_, serving_, tasks_, options_.worker, scratch_};
   api::Routes routes;
   const auto add = [&](api::Routes more) {
     routes.insert(routes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
@@ -68,6 +72,7 @@ api::Routes Workspace::routes(const std::string& base_url) {
   add(api::databricks::vector_search_routes(search_, base_url));
   add(api::app::task_routes(services));
   add(api::app::chain_routes(services));
+  add(api::app::hub_routes(services));
   routes.push_back(api::app::openapi_route(routes, LAKELOOP_VERSION));
   return routes;
 }

@@ -55,6 +55,8 @@ class Workspace {
   serving::InvocationLog invocations_;
   tracking::TableMirror mirror_;
   workflow::TaskRunner tasks_;
+  const WorkspaceOptions options_;
+  const std::filesystem::path scratch_;
 };
 
 inline constexpr std::string_view kAdminName = "admin";

@@ -1,7 +1,8 @@
-// sql, token: the rest of a workspace from the command line.
+// hub, sql, token: the rest of a workspace from the command line.
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <vector>
 
 #include "app/commands.h"
@@ -38,6 +39,30 @@ void print_table(const Json& columns, const Json& rows) {
 }
 
 }  // namespace
+
+void list_hub(ApiClient& client, bool json) {
+  const Json answer = client.get("/api/2.0/lakeloop/hub/models");
+  if (json) {
+    std::printf("%s\n", answer.dump_pretty().c_str());
+    return;
+  }
+  for (const Json& model : answer["models"].items()) {
+    std::printf("%-24s %-20s %-12s %s %s\n", model.str("id").c_str(), model.str("task").c_str(), model.str("license").c_str(),
+                model.str("package", "comes with Lakeloop").c_str(), model.str("version").c_str());
+  }
+}
+
+void import_model(ApiClient& client, const std::string& model, const std::string& file, bool json) {
+  const std::string path = std::filesystem::absolute(file).lexically_normal().string();
+  const Json started = client.post("/api/2.0/lakeloop/hub/import", Json::object({{"model", model}, {"file", path}}));
+  const Json result = client.wait_for_task(started.str("task_id"));
+  if (json) {
+    std::printf("%s\n", result.dump_pretty().c_str());
+    return;
+  }
+  std::printf("model %s: version %lld, sha256 %s%s\n", result.str("name").c_str(), static_cast<long long>(result["version"].int_or(0)),
+              result.str("sha256").substr(0, 16).c_str(), result["imported"].bool_or(true) ? "" : " (was there)");
+}
 
 void sql(ApiClient& client, const std::string& statement, bool json) {
   const Json answer = client.post("/api/2.0/sql/statements", Json::object({{"statement", statement},
