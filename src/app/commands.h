@@ -9,6 +9,7 @@
 
 namespace lakeloop::app {
 
+void status(ApiClient& client, bool json);
 void list_hub(ApiClient& client, bool json);
 void import_model(ApiClient& client, const std::string& model, const std::string& file, bool json);
 

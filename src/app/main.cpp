@@ -151,6 +151,7 @@ class CommandLine {
   }
 
   void add_workspace() {
+    on(app_.add_subcommand("status", "Is the server there?"), [this](ApiClient& client) { status(client, json_); });
     CLI::App* hub = app_.add_subcommand("hub", "Models in the box")->require_subcommand(1);
     CLI::App* entry = hub->add_subcommand("list", "Models that can be imported");
     on(entry, [this](ApiClient& client) { list_hub(client, json_); });

@@ -40,6 +40,15 @@ void print_table(const Json& columns, const Json& rows) {
 
 }  // namespace
 
+void status(ApiClient& client, bool json) {
+  const Json about = client.get("/api/2.0/lakeloop/version");
+  if (json) {
+    std::printf("%s\n", about.dump_pretty().c_str());
+    return;
+  }
+  std::printf("lakeloop %s answers on %s\n", about.str("version").c_str(), client.url().c_str());
+}
+
 void list_hub(ApiClient& client, bool json) {
   const Json answer = client.get("/api/2.0/lakeloop/hub/models");
   if (json) {
