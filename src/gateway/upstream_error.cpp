@@ -100,7 +100,7 @@ Refusal refusal_of(const net::Response& response, const std::vector<std::string>
   if (should_retry == "false") refusal.retry = false;
   refusal.wait = retry_after_of(response.headers, std::chrono::system_clock::now());
   if (refusal.wait && (status == 429 || status == 503)) {
-    refusal.error = std::move(refusal.error).with_retry_after(std::chrono::ceil<std::chrono::seconds>(*refusal.wait));
+    static_cast<void>(std::move(refusal.error).with_retry_after(std::chrono::ceil<std::chrono::seconds>(*refusal.wait)));
   }
   return refusal;
 }

@@ -17,7 +17,7 @@ int run(const lakeloop::llm::Options& options) {
   lakeloop::llm::enter_sandbox();
   lakeloop::llm::start_backend();
   if (options.check) {
-    const lakeloop::llm::Model model(options.model);
+    const lakeloop::llm::Model model(options.model, true);
     lakeloop::llm::try_model(model);
     std::puts(model.about().dump().c_str());
     return 0;

@@ -66,10 +66,9 @@ void start_backend() {
   llama_backend_init();
 }
 
-Model::Model(const std::filesystem::path& file) {
+Model::Model(const std::filesystem::path& file, bool look_at_weights) {
   llama_model_params params = llama_model_default_params();
-  // Offsets and sizes are checked either way; this looks at the weights too, so that a NaN is found here.
-  params.check_tensors = true;
+  params.check_tensors = look_at_weights;
   model_ = llama_model_load_from_file(file.c_str(), params);
   if (model_ == nullptr) {
     throw Error(ErrorCode::kInvalidArgument, "the model file cannot be loaded: {}", complaints().take());
@@ -123,6 +122,16 @@ std::string Model::metadata(const char* key) const {
   return size < 0 ? std::string() : std::string(buffer.data());
 }
 
+std::int64_t Model::cache_bytes_per_token() const {
+  const std::string prefix = metadata("general.architecture") + ".attention.";
+  const std::int64_t heads = std::max(llama_model_n_head(model_), 1);
+  const std::int64_t width = llama_model_n_embd(model_) / heads;
+  const auto key = parse_number<std::int64_t>(metadata((prefix + "key_length").c_str())).value_or(width);
+  const auto value = parse_number<std::int64_t>(metadata((prefix + "value_length").c_str())).value_or(width);
+  constexpr std::int64_t kHalf = 2;  // bytes of an F16
+  return std::int64_t{llama_model_n_layer(model_)} * llama_model_n_head_kv(model_) * (key + value) * kHalf;
+}
+
 Json Model::about() const {
   std::array<char, 256> description{};
   llama_model_desc(model_, description.data(), description.size());
@@ -139,6 +148,7 @@ Json Model::about() const {
       {"heads", llama_model_n_head(model_)},
       {"key_value_heads", llama_model_n_head_kv(model_)},
       {"embedding_dimension", llama_model_n_embd_out(model_)},
+      {"cache_bytes_per_token", cache_bytes_per_token()},
       {"vocabulary", llama_vocab_n_tokens(vocabulary_)},
       {"decoder", llama_model_has_decoder(model_)},
       {"chat_template_present", !chat_template().empty()},

@@ -25,8 +25,9 @@ void start_backend();
 
 class Model {
  public:
-  // kInvalidArgument with libllama's own words when the file cannot be loaded.
-  explicit Model(const std::filesystem::path& file);
+  // kInvalidArgument with libllama's own words when the file cannot be loaded. Offsets and sizes are always checked; the
+  // weights themselves, for numbers that are none, when asked: that reads all of the file.
+  explicit Model(const std::filesystem::path& file, bool look_at_weights = false);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -50,6 +51,7 @@ class Model {
 
  private:
   [[nodiscard]] std::string metadata(const char* key) const;
+  [[nodiscard]] std::int64_t cache_bytes_per_token() const;  // keys and values of one token, all layers
 
   llama_model* model_ = nullptr;
   const llama_vocab* vocabulary_ = nullptr;

@@ -296,6 +296,17 @@ class Worker {
 
 }  // namespace
 
-void serve(const Options& options, int fd) { Worker(options, fd).run(); }
+void serve(const Options& options, int fd) {
+  std::unique_ptr<Worker> worker;
+  try {
+    worker = std::make_unique<Worker>(options, fd);
+  } catch (const Error& error) {
+    // The parent asks something first: it learns why there will be no worker.
+    SocketOutbox outbox(fd);
+    if (const auto frame = outbox.socket().read()) outbox.error(frame->id, error);
+    throw;
+  }
+  worker->run();
+}
 
 }  // namespace lakeloop::llm
