@@ -14,15 +14,25 @@ using namespace std::chrono_literals;
 // --- HTTP
 inline constexpr std::size_t kRequestHeaderBytes = 32 * 1024;      // request line and headers together
 inline constexpr std::size_t kRequestHeaderCount = 100;
+inline constexpr std::size_t kRequestTargetBytes = 8 * 1024;
 inline constexpr std::size_t kRequestBodyBytes = 16 * 1024 * 1024; // a buffered body; uploads stream to storage instead
 inline constexpr std::size_t kUploadBytes = 5ull * 1024 * 1024 * 1024;
 inline constexpr std::size_t kJsonDepth = 64;
 inline constexpr auto kHeaderTimeout = 15s;                        // first byte of a request to the end of its headers
 inline constexpr auto kBodyStallTimeout = 30s;                     // between two pieces of a body
+inline constexpr std::size_t kBodyBytesPerSecond = 1024;           // a slower sender is dropped (on average, after one stall timeout)
+inline constexpr std::size_t kBodyBufferBytes = 64 * 1024;         // of a streamed body, then the sender waits
+inline constexpr auto kLingerTimeout = 2s;                         // reading on after a refusal, so that the client sees it
 inline constexpr auto kKeepAliveTimeout = 75s;
 inline constexpr auto kWriteStallTimeout = 60s;                    // a reader that takes nothing is dropped
 inline constexpr std::size_t kConnections = 4096;
 inline constexpr std::size_t kWriteBufferBytes = 64 * 1024;        // per connection, then the producer waits
+
+// --- outbound HTTP
+inline constexpr std::size_t kClientTransfers = 1024;              // at once; further calls fail as unavailable
+inline constexpr std::size_t kClientBufferBytes = 256 * 1024;      // per transfer, then the upstream waits
+inline constexpr std::size_t kResponseHeaderBytes = 256 * 1024;
+inline constexpr std::size_t kRedirects = 5;
 
 // --- work
 inline constexpr std::size_t kHandlerThreads = 16;
