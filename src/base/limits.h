@@ -68,6 +68,12 @@ inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
 
 // --- ingest and models
 inline constexpr std::uintmax_t kSourceFileBytes = 64ull * 1024 * 1024;
+inline constexpr std::uintmax_t kIngestBytes = 1024ull * 1024 * 1024;  // text of the pages that one run writes
+inline constexpr std::size_t kIngestFiles = 1'000'000;             // files and folders below one source folder
+inline constexpr std::size_t kIngestFolderDepth = 64;
+inline constexpr std::size_t kHtmlDepth = 512;                     // nested elements, as browsers limit them
+inline constexpr std::size_t kHtmlAttributes = 1000;               // of one tag
+inline constexpr std::size_t kHtmlTreeBytes = 512ull * 1024 * 1024;
 inline constexpr std::size_t kEmbeddingTokens = 256;               // all-MiniLM-L6-v2 as trained
 inline constexpr std::size_t kPayloadBytes = 1024 * 1024;          // a request or response kept in a payload table
 
