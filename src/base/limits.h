@@ -45,6 +45,16 @@ inline constexpr std::size_t kStatementBytes = 25 * 1024 * 1024;   // inline res
 inline constexpr std::size_t kSearchResults = 10'000;
 inline constexpr std::size_t kPageSize = 1000;
 
+// --- vector search
+inline constexpr std::size_t kHybridResults = 200;                 // HYBRID and FULL_TEXT; ANN: kSearchResults
+inline constexpr std::size_t kSearchTextBytes = 32'764;            // text of a query
+inline constexpr std::size_t kSearchRowBytes = 1024 * 1024;        // text of one row; a longer row is refused by key
+inline constexpr std::size_t kSearchEndpoints = 100;
+inline constexpr std::size_t kIndexesPerEndpoint = 50;
+inline constexpr auto kIndexPollInterval = 200ms;                  // how often a CONTINUOUS index looks for a new version
+inline constexpr std::size_t kEmbeddingBatch = 32;                 // texts in one call of an embedding model
+inline constexpr auto kEmbeddingTimeout = 60s;                     // of one call during sync
+
 // --- identity and catalog
 inline constexpr std::size_t kTokenCacheEntries = 10'000;
 inline constexpr auto kTokenCacheTime = 30s;                       // another process's revocation is seen by then
