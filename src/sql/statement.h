@@ -20,12 +20,17 @@ namespace lakeloop::sql {
 
 enum class Access : std::uint8_t { kRead, kModify, kCreate };
 
+enum class Listed : std::uint8_t { kCatalogs, kSchemas, kTables };
+
 // Answers for names; throws kNotFound or kPermissionDenied. `name` has one to three parts, already unquoted.
 class TableResolver {
  public:
   virtual ~TableResolver() = default;
   virtual delta::Table resolve(const std::vector<std::string>& name, Access access) = 0;
   virtual void create(const std::vector<std::string>& name, const delta::CreateOptions& options) = 0;
+  virtual void drop(const std::vector<std::string>& name) = 0;
+  // Names for SHOW, in order: schemas of the catalog `in`, tables of the schema `in`; empty means the default.
+  virtual std::vector<std::string> list(Listed what, const std::vector<std::string>& in) = 0;
 };
 
 struct Parameter {
