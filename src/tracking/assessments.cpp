@@ -83,7 +83,7 @@ Assessment of_row(const db::Row& row) {
 }
 
 std::optional<Assessment> find(db::Transaction& t, std::string_view trace_id, std::string_view assessment_id) {
-  const auto row = t.query_one(format("SELECT {} FROM assessments WHERE assessment_id = $1 AND trace_id = $2", kColumns),
+  const auto row = t.query_one(lakeloop::format("SELECT {} FROM assessments WHERE assessment_id = $1 AND trace_id = $2", kColumns),
                                {std::string(assessment_id), std::string(trace_id)});
   if (!row) return std::nullopt;
   return of_row(*row);
@@ -116,7 +116,7 @@ void set_valid(db::Transaction& t, const Assessment& a, bool valid) {
 
 std::vector<Assessment> chain_of(db::Transaction& t, const std::string& chain) {
   std::vector<Assessment> links;
-  for (const db::Row& row : t.query(format("SELECT {} FROM assessments WHERE chain = $1 ORDER BY sequence", kColumns), {chain})) {
+  for (const db::Row& row : t.query(lakeloop::format("SELECT {} FROM assessments WHERE chain = $1 ORDER BY sequence", kColumns), {chain})) {
     links.push_back(of_row(row));
   }
   return links;
@@ -141,7 +141,7 @@ std::string id_of(const Assessment& a) {
 std::vector<Assessment> read_assessments(db::Transaction& t, std::string_view trace_id) {
   std::vector<Assessment> assessments;
   for (const db::Row& row :
-       t.query(format("SELECT {} FROM assessments WHERE trace_id = $1 ORDER BY sequence", kColumns), {std::string(trace_id)})) {
+       t.query(lakeloop::format("SELECT {} FROM assessments WHERE trace_id = $1 ORDER BY sequence", kColumns), {std::string(trace_id)})) {
     assessments.push_back(of_row(row));
   }
   return assessments;

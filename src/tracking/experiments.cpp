@@ -32,12 +32,12 @@ Key attribute(std::string_view entity, std::string_view key) {
 void condition(SqlText& query, const Comparison& c) {
   using enum Comparator;
   if (c.entity == "tag" || c.entity == "tags") {
-    const std::string row = format("SELECT 1 FROM experiment_tags g WHERE g.experiment_id = e.experiment_id AND g.key = {}", query.bind(c.key));
+    const std::string row = lakeloop::format("SELECT 1 FROM experiment_tags g WHERE g.experiment_id = e.experiment_id AND g.key = {}", query.bind(c.key));
     if (c.comparator == kIsNull || c.comparator == kIsNotNull) {
-      query.append(format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
+      query.append(lakeloop::format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
     } else {
       const std::string test = compare_text(query, "g.value", c, {kEqual, kNotEqual, kLike, kIlike});
-      query.append(format(" AND EXISTS ({} AND {})", row, test));
+      query.append(lakeloop::format(" AND EXISTS ({} AND {})", row, test));
     }
     return;
   }
@@ -66,18 +66,24 @@ Experiment Tracking::create_experiment(const Principal& who, std::string_view na
     check_free(t);
     return next_number(t, "experiment");
   });
-  impl_->catalog.register_securable(catalog::SecurableType::kExperiment, format("{}", id), who.name);
+  impl_->catalog.register_securable(catalog::SecurableType::kExperiment, lakeloop::format("{}", id), who.name);
   const std::int64_t now = Timestamp::now().millis();
-  impl_->db.write([&](db::Transaction& t) {
+  const auto insert = [&](db::Transaction& t) {
     check_free(t);
-    const std::string location = artifact_location.empty() ? format("mlflow-artifacts:/{}", id) : std::string(artifact_location);
+    const std::string location = artifact_location.empty() ? lakeloop::format("mlflow-artifacts:/{}", id) : std::string(artifact_location);
     t.execute(
         "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, created_ms, updated_ms) "
         "VALUES ($1, $2, $3, 'active', $4, $4)",
         {id, std::string(name), location, now});
     for (const auto& [key, value] : tags) write_pair(t, "experiment_tags", "experiment_id", id, key, value);
-  });
-  return get_experiment(who, format("{}", id));
+  };
+  try {
+    impl_->db.write(insert);
+  } catch (...) {
+    impl_->catalog.unregister_securable(catalog::SecurableType::kExperiment, lakeloop::format("{}", id));
+    throw;
+  }
+  return get_experiment(who, lakeloop::format("{}", id));
 }
 
 Experiment Tracking::get_experiment(const Principal& who, std::string_view experiment_id) {
@@ -88,14 +94,14 @@ std::optional<Experiment> Tracking::find_experiment(const Principal& who, std::s
   const auto row = impl_->db.reading(
       [&](db::Transaction& t) { return t.query_one("SELECT experiment_id FROM experiments WHERE name = $1", {std::string(name)}); });
   if (!row) return std::nullopt;
-  return get_experiment(who, format("{}", row->integer(0)));
+  return get_experiment(who, lakeloop::format("{}", row->integer(0)));
 }
 
 Found<Experiment> Tracking::search_experiments(const Principal& who, const Search& search) {
   const std::int64_t limit = checked_max_results(search.page.max_results, kMaxResults);
   const std::vector<Comparison> comparisons = parse_filter(search.filter);
   std::vector<SortKey> keys;
-  std::string text = format("experiments {} {}", search.filter, static_cast<int>(search.view));
+  std::string text = lakeloop::format("experiments {} {}", search.filter, static_cast<int>(search.view));
   for (const std::string& item : search.order_by) {
     const OrderBy order = parse_order_by(item);
     keys.push_back({attribute(order.entity, order.key).expression, order.ascending});
@@ -109,7 +115,7 @@ Found<Experiment> Tracking::search_experiments(const Principal& who, const Searc
   if (!search.page.page_token.empty()) last = parse_page_token(text, search.page.page_token, keys.size());
   // What the caller may not see is passed over, and the page filled up with what follows.
   while (true) {
-    SqlText query{"SELECT e.experiment_id"};
+    SqlText query{.sql = "SELECT e.experiment_id", .values = {}};
     for (const SortKey& key : keys) query.append(", " + key.expression);
     query.append(" FROM experiments e WHERE 1 = 1");
     if (search.view != ViewType::kAll) {
@@ -144,7 +150,7 @@ void Tracking::rename_experiment(const Principal& who, std::string_view experime
   check_active(experiment);
   impl_->db.write([&](db::Transaction& t) {
     const auto taken = t.query_one("SELECT experiment_id FROM experiments WHERE name = $1", {std::string(new_name)});
-    if (taken && format("{}", taken->integer(0)) != experiment.experiment_id) exists(new_name);
+    if (taken && lakeloop::format("{}", taken->integer(0)) != experiment.experiment_id) exists(new_name);
     t.execute("UPDATE experiments SET name = $1, updated_ms = $2 WHERE experiment_id = $3",
               {std::string(new_name), Timestamp::now().millis(), parse_experiment_id(experiment_id)});
   });

@@ -18,7 +18,7 @@ void Tracking::Impl::signal() {
 namespace {
 
 catalog::Securable securable(std::int64_t experiment_id) {
-  return {.type = catalog::SecurableType::kExperiment, .name = format("{}", experiment_id)};
+  return {.type = catalog::SecurableType::kExperiment, .name = lakeloop::format("{}", experiment_id)};
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ std::optional<Experiment> read_experiment(db::Transaction& t, std::int64_t exper
       "SELECT name, artifact_location, lifecycle_stage, created_ms, updated_ms FROM experiments WHERE experiment_id = $1",
       {experiment_id});
   if (!row) return std::nullopt;
-  return Experiment{.experiment_id = format("{}", experiment_id),
+  return Experiment{.experiment_id = lakeloop::format("{}", experiment_id),
                     .name = row->text(0),
                     .artifact_location = row->text(1),
                     .lifecycle_stage = row->text(2),
@@ -115,7 +115,7 @@ std::optional<RunInfo> read_run_info(db::Transaction& t, std::string_view run_id
   if (!row) return std::nullopt;
   return RunInfo{.run_id = row->text(0),
                  .name = row->text(1),
-                 .experiment_id = format("{}", row->integer(2)),
+                 .experiment_id = lakeloop::format("{}", row->integer(2)),
                  .user_id = row->text(3),
                  .status = row->text(4),
                  .artifact_uri = row->text(5),
@@ -140,7 +140,7 @@ void check_active(const Experiment& experiment) {
 
 Tags read_pairs(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id) {
   Tags pairs;
-  for (const db::Row& row : t.query(format("SELECT key, value FROM {} WHERE {} = $1", table, column), {id})) {
+  for (const db::Row& row : t.query(lakeloop::format("SELECT key, value FROM {} WHERE {} = $1", table, column), {id})) {
     pairs.emplace(row.text(0), row.text(1));
   }
   return pairs;
@@ -148,7 +148,7 @@ Tags read_pairs(db::Transaction& t, std::string_view table, std::string_view col
 
 void write_pair(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id, std::string_view key,
                 std::string_view value) {
-  t.execute(format("INSERT INTO {} ({}, key, value) VALUES ($1, $2, $3) ON CONFLICT ({}, key) DO UPDATE SET value = excluded.value",
+  t.execute(lakeloop::format("INSERT INTO {} ({}, key, value) VALUES ($1, $2, $3) ON CONFLICT ({}, key) DO UPDATE SET value = excluded.value",
                    table, column, column),
             {id, std::string(key), std::string(value)});
 }
@@ -189,7 +189,11 @@ Tracking::Tracking(db::Database& database, catalog::Catalog& catalog) : impl_(st
         "VALUES (0, 'Default', 'mlflow-artifacts:/0', 'active', $1, $1) ON CONFLICT (experiment_id) DO NOTHING",
         {now});
   });
-  catalog.register_securable(catalog::SecurableType::kExperiment, "0", "");
+  try {
+    catalog.register_securable(catalog::SecurableType::kExperiment, "0", {});
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kAlreadyExists) throw;  // every start but the first
+  }
 }
 
 Tracking::~Tracking() = default;

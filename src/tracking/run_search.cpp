@@ -49,13 +49,13 @@ Attribute attribute(std::string_view key) {
 }
 
 void pair_condition(SqlText& query, const Comparison& c, std::string_view table) {
-  const std::string row = format("SELECT 1 FROM {} g WHERE g.run_id = r.run_id AND g.key = {}", table, query.bind(c.key));
+  const std::string row = lakeloop::format("SELECT 1 FROM {} g WHERE g.run_id = r.run_id AND g.key = {}", table, query.bind(c.key));
   if (c.comparator == kIsNull || c.comparator == kIsNotNull) {
-    query.append(format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
+    query.append(lakeloop::format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
     return;
   }
   const std::string test = compare_text(query, "g.value", c, {kEqual, kNotEqual, kLike, kIlike});
-  query.append(format(" AND EXISTS ({} AND {})", row, test));
+  query.append(lakeloop::format(" AND EXISTS ({} AND {})", row, test));
 }
 
 void condition(SqlText& query, const Comparison& c) {
@@ -64,9 +64,9 @@ void condition(SqlText& query, const Comparison& c) {
     case Entity::kTag: pair_condition(query, c, "run_tags"); break;
     case Entity::kMetric: {
       const std::string row =
-          format("SELECT 1 FROM run_latest_metrics g WHERE g.run_id = r.run_id AND g.is_nan = 0 AND g.key = {}", query.bind(c.key));
+          lakeloop::format("SELECT 1 FROM run_latest_metrics g WHERE g.run_id = r.run_id AND g.is_nan = 0 AND g.key = {}", query.bind(c.key));
       const std::string test = compare_number(query, "g.value", c);
-      query.append(format(" AND EXISTS ({} AND {})", row, test));
+      query.append(lakeloop::format(" AND EXISTS ({} AND {})", row, test));
       break;
     }
     case Entity::kDataset: {
@@ -74,7 +74,7 @@ void condition(SqlText& query, const Comparison& c) {
         throw Error(ErrorCode::kInvalidArgument, "Invalid dataset key '{}'. Valid keys are name, digest, context.", c.key);
       }
       const std::string test = compare_text(query, "d." + c.key, c, {kEqual, kNotEqual, kLike, kIlike, kIn, kNotIn});
-      query.append(format(" AND EXISTS (SELECT 1 FROM run_datasets d WHERE d.run_id = r.run_id AND {})", test));
+      query.append(lakeloop::format(" AND EXISTS (SELECT 1 FROM run_datasets d WHERE d.run_id = r.run_id AND {})", test));
       break;
     }
     case Entity::kAttribute: {
@@ -97,25 +97,25 @@ void condition(SqlText& query, const Comparison& c) {
 void sort_by(SqlText& query, const OrderBy& order, std::vector<SortKey>& keys) {
   const auto pair = [&](std::string_view table) {
     const std::string key = query.bind(order.key);
-    const std::string value = format("(SELECT g.value FROM {} g WHERE g.run_id = r.run_id AND g.key = {})", table, key);
-    keys.push_back({format("({} IS NULL)", value), true});
-    keys.push_back({format("COALESCE({}, '')", value), order.ascending});
+    const std::string value = lakeloop::format("(SELECT g.value FROM {} g WHERE g.run_id = r.run_id AND g.key = {})", table, key);
+    keys.push_back({lakeloop::format("({} IS NULL)", value), true});
+    keys.push_back({lakeloop::format("COALESCE({}, '')", value), order.ascending});
   };
   switch (entity_of(order.entity)) {
     case Entity::kParam: pair("run_params"); break;
     case Entity::kTag: pair("run_tags"); break;
     case Entity::kMetric: {
-      const std::string from = format("FROM run_latest_metrics g WHERE g.run_id = r.run_id AND g.key = {}", query.bind(order.key));
-      keys.push_back({format("COALESCE((SELECT g.is_nan {}), 2)", from), true});
-      keys.push_back({format("COALESCE((SELECT g.value {}), 0.0)", from), order.ascending});
+      const std::string from = lakeloop::format("FROM run_latest_metrics g WHERE g.run_id = r.run_id AND g.key = {}", query.bind(order.key));
+      keys.push_back({lakeloop::format("COALESCE((SELECT g.is_nan {}), 2)", from), true});
+      keys.push_back({lakeloop::format("COALESCE((SELECT g.value {}), 0.0)", from), order.ascending});
       break;
     }
     case Entity::kDataset: throw Error(ErrorCode::kInvalidArgument, "Invalid order_by entity 'dataset'");
     case Entity::kAttribute: {
       const Attribute a = attribute(order.key);
       if (a.nullable) {
-        keys.push_back({format("({} IS NULL)", a.column), true});
-        keys.push_back({format("COALESCE({}, 0)", a.column), order.ascending});
+        keys.push_back({lakeloop::format("({} IS NULL)", a.column), true});
+        keys.push_back({lakeloop::format("COALESCE({}, 0)", a.column), order.ascending});
       } else {
         keys.push_back({a.column, order.ascending});
       }
@@ -168,11 +168,11 @@ Found<Run> Tracking::search_runs(const Principal& who, const Search& search) {
   }
   SqlText query;
   std::vector<SortKey> keys;
-  std::string text = format("runs {} {} {}", join(search.experiment_ids, ","), search.filter, static_cast<int>(search.view));
+  std::string text = lakeloop::format("runs {} {} {}", join(search.experiment_ids, ","), search.filter, static_cast<int>(search.view));
   std::set<std::string> seen;
   for (const std::string& item : search.order_by) {
     const OrderBy order = parse_order_by(item);
-    if (!seen.insert(format("{}.{}", static_cast<int>(entity_of(order.entity)), order.key)).second) {
+    if (!seen.insert(lakeloop::format("{}.{}", static_cast<int>(entity_of(order.entity)), order.key)).second) {
       throw Error(ErrorCode::kInvalidArgument, "`order_by` contains duplicate fields: {}", item);
     }
     sort_by(query, order, keys);
@@ -183,7 +183,7 @@ Found<Run> Tracking::search_runs(const Principal& who, const Search& search) {
 
   query.append("SELECT r.run_id");
   for (const SortKey& key : keys) query.append(", " + key.expression);
-  query.append(format(" FROM runs r WHERE r.experiment_id IN ({})", placeholders(query, experiments)));
+  query.append(lakeloop::format(" FROM runs r WHERE r.experiment_id IN ({})", placeholders(query, experiments)));
   if (search.view != ViewType::kAll) {
     query.append(search.view == ViewType::kActiveOnly ? " AND r.lifecycle_stage = 'active'" : " AND r.lifecycle_stage = 'deleted'");
   }

@@ -23,7 +23,7 @@ std::string random_run_name() {
                                                               "ibis", "jay", "lark", "mole", "newt", "owl", "shrew", "wren"};
   const std::string random = random_hex(3);
   const auto number = static_cast<std::size_t>(std::stoul(random, nullptr, 16));
-  return format("{}-{}-{}", kAdjectives[number % 16], kNouns[number / 16 % 16], number / 256 % 1000);
+  return lakeloop::format("{}-{}-{}", kAdjectives[number % 16], kNouns[number / 16 % 16], number / 256 % 1000);
 }
 
 void check_status(std::string_view status) {
@@ -41,7 +41,7 @@ void check_batch(const RunBatch& batch) {
                 batch.metrics.size(), batch.params.size(), batch.tags.size());
   }
   for (std::size_t i = 0; i < batch.metrics.size(); ++i) {
-    check_key(format("metrics[{}].name", i), batch.metrics[i].key);
+    check_key(lakeloop::format("metrics[{}].name", i), batch.metrics[i].key);
     if (batch.metrics[i].timestamp < 0) {
       throw Error(ErrorCode::kInvalidArgument, "Invalid value {} for parameter 'metrics[{}].timestamp' supplied: it must not be negative",
                   batch.metrics[i].timestamp, i);
@@ -50,8 +50,8 @@ void check_batch(const RunBatch& batch) {
   std::map<std::string, std::string> seen;
   for (std::size_t i = 0; i < batch.params.size(); ++i) {
     const auto& [key, value] = batch.params[i];
-    check_key(format("params[{}].key", i), key);
-    check_length(format("params[{}].value", i), value, kParamLength);
+    check_key(lakeloop::format("params[{}].key", i), key);
+    check_length(lakeloop::format("params[{}].value", i), value, kParamLength);
     const auto [at, inserted] = seen.emplace(key, value);
     if (!inserted && at->second != value) {
       throw Error(ErrorCode::kInvalidArgument, "Duplicate parameter keys have been submitted: [{}]. Please ensure the request contains only "
@@ -59,8 +59,8 @@ void check_batch(const RunBatch& batch) {
     }
   }
   for (std::size_t i = 0; i < batch.tags.size(); ++i) {
-    check_key(format("tags[{}].key", i), batch.tags[i].first);
-    check_length(format("tags[{}].value", i), batch.tags[i].second, kRunTagLength);
+    check_key(lakeloop::format("tags[{}].key", i), batch.tags[i].first);
+    check_length(lakeloop::format("tags[{}].value", i), batch.tags[i].second, kRunTagLength);
   }
 }
 
@@ -127,7 +127,7 @@ Run Tracking::create_run(const Principal& who, const RunInfo& info, const std::m
         "INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_ms, end_ms, lifecycle_stage, artifact_uri) "
         "VALUES ($1, $2, $3, $4, 'RUNNING', $5, NULL, 'active', $6)",
         {run_id, parse_experiment_id(experiment_id), name, user, info.start_time != 0 ? info.start_time : Timestamp::now().millis(),
-         format("{}/{}/artifacts", experiment->artifact_location, run_id)});
+         lakeloop::format("{}/{}/artifacts", experiment->artifact_location, run_id)});
     for (const auto& [key, value] : tags) write_pair(t, "run_tags", "run_id", run_id, key, value);
     write_pair(t, "run_tags", "run_id", run_id, kRunName, name);
   });
@@ -246,8 +246,8 @@ Found<Metric> Tracking::metric_history(const Principal& who, std::string_view ru
   }
   impl_->run_for(who, Privilege::kSelect, run_id);
   const std::vector<SortKey> keys = {{"timestamp_ms", true}, {"step", true}, {"is_nan", true}, {"value", true}};
-  const std::string text = format("history {} {}", run_id, key);
-  SqlText query{"SELECT value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest FROM run_metrics WHERE run_id = "};
+  const std::string text = lakeloop::format("history {} {}", run_id, key);
+  SqlText query{.sql = "SELECT value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest FROM run_metrics WHERE run_id = ", .values = {}};
   query.append(query.bind(std::string(run_id)) + " AND key = " + query.bind(std::string(key)));
   if (!page.page_token.empty()) {
     query.append(" AND " + after_sql(query, keys, parse_page_token(text, page.page_token, keys.size())));

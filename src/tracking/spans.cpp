@@ -67,7 +67,7 @@ std::optional<TokenUsage> summed_usage(db::Transaction& t, const std::string& tr
 // An entry that StartTraceV3 or an earlier span wrote stays.
 void write_if_absent(db::Transaction& t, std::string_view table, const std::string& trace_id, std::string_view key,
                      std::string_view value) {
-  t.execute(format("INSERT INTO {} (trace_id, key, value) VALUES ($1, $2, $3) ON CONFLICT (trace_id, key) DO NOTHING", table),
+  t.execute(lakeloop::format("INSERT INTO {} (trace_id, key, value) VALUES ($1, $2, $3) ON CONFLICT (trace_id, key) DO NOTHING", table),
             {trace_id, std::string(key), std::string(value)});
 }
 
@@ -108,7 +108,7 @@ void write_trace(db::Transaction& t, std::int64_t experiment_id, const std::stri
               "execution_ms, state, finalized, sequence) VALUES ($1, $2, '', '', '', $3, $4, $5, 0, $6)",
               {trace_id, experiment_id, start_ms, end_ms - start_ms, state, next_number(t, "sequence")});
     write_if_absent(t, "trace_tags", trace_id, "mlflow.artifactLocation",
-                    format("{}/traces/{}/artifacts", experiment ? experiment->artifact_location : "", trace_id));
+                    lakeloop::format("{}/traces/{}/artifacts", experiment ? experiment->artifact_location : "", trace_id));
     write_if_absent(t, "trace_metadata", trace_id, "mlflow.trace_schema.version", "3");
   } else if (old->integer(3) == 0) {
     // StartTraceV3 has the last word on times.

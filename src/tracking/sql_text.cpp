@@ -37,10 +37,10 @@ std::string compare_text(SqlText& query, const std::string& expression, const Co
                 "Expected a quoted string value for '{}', got value {}. Put the value in single or double quotes.", c.key, c.value);
   }
   switch (c.comparator) {
-    case Comparator::kEqual: return format("{} = {}", expression, query.bind(c.value));
-    case Comparator::kNotEqual: return format("{} <> {}", expression, query.bind(c.value));
-    case Comparator::kLike: return format("{} GLOB {}", expression, query.bind(glob_of_like(c.value)));
-    case Comparator::kIlike: return format("lower({}) LIKE lower({})", expression, query.bind(c.value));
+    case Comparator::kEqual: return lakeloop::format("{} = {}", expression, query.bind(c.value));
+    case Comparator::kNotEqual: return lakeloop::format("{} <> {}", expression, query.bind(c.value));
+    case Comparator::kLike: return lakeloop::format("{} GLOB {}", expression, query.bind(glob_of_like(c.value)));
+    case Comparator::kIlike: return lakeloop::format("lower({}) LIKE lower({})", expression, query.bind(c.value));
     case Comparator::kIn:
     case Comparator::kNotIn: {
       std::string list;
@@ -48,9 +48,9 @@ std::string compare_text(SqlText& query, const std::string& expression, const Co
         if (!list.empty()) list += ", ";
         list += query.bind(value);
       }
-      return format("{} {} ({})", expression, c.comparator == Comparator::kIn ? "IN" : "NOT IN", list);
+      return lakeloop::format("{} {} ({})", expression, c.comparator == Comparator::kIn ? "IN" : "NOT IN", list);
     }
-    default: return format("{} {} {}", expression, to_string(c.comparator), query.bind(c.value));
+    default: return lakeloop::format("{} {} {}", expression, to_string(c.comparator), query.bind(c.value));
   }
 }
 
@@ -75,7 +75,7 @@ std::string compare_number(SqlText& query, const std::string& expression, const 
   } else {
     throw Error(ErrorCode::kInvalidArgument, "Expected numeric value type for '{}'. Found {}", c.key, c.value);
   }
-  return format("{} {} {}", expression, c.comparator == Comparator::kNotEqual ? "<>" : to_string(c.comparator),
+  return lakeloop::format("{} {} {}", expression, c.comparator == Comparator::kNotEqual ? "<>" : to_string(c.comparator),
                 query.bind(std::move(value)));
 }
 
@@ -94,10 +94,10 @@ std::string after_sql(SqlText& query, const std::vector<SortKey>& keys, const st
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::string value = query.bind(last[i]);
     if (!sql.empty()) sql += " OR ";
-    sql += format("({}{} {} {})", equal, keys[i].expression, keys[i].ascending ? ">" : "<", value);
-    equal += format("{} = {} AND ", keys[i].expression, value);
+    sql += lakeloop::format("({}{} {} {})", equal, keys[i].expression, keys[i].ascending ? ">" : "<", value);
+    equal += lakeloop::format("{} = {} AND ", keys[i].expression, value);
   }
-  return format("({})", sql);
+  return lakeloop::format("({})", sql);
 }
 
 namespace {
@@ -116,7 +116,7 @@ std::string page_token(std::string_view search_text, const std::vector<db::Value
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
       keys.push_back(*integer);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      keys.push_back(format("d{:a}", *real));  // exact, and infinities have no JSON number
+      keys.push_back(lakeloop::format("d{:a}", *real));  // exact, and infinities have no JSON number
     } else {
       keys.push_back("s" + std::get<std::string>(value));
     }

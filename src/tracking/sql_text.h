@@ -20,7 +20,7 @@ struct SqlText {
   // "$3"
   std::string bind(db::Value value) {
     values.push_back(std::move(value));
-    return format("${}", values.size());
+    return lakeloop::format("${}", values.size());
   }
   void append(std::string_view more) { sql += more; }
 };

@@ -58,7 +58,7 @@ class Compiler {
       for (const Comparison& c : spans_) {
         if (c.comparator != kRlike) conditions += " AND " + span_condition(query_, c);
       }
-      query_.append(format(" AND EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.trace_id{})", conditions));
+      query_.append(lakeloop::format(" AND EXISTS (SELECT 1 FROM spans s WHERE s.trace_id = t.trace_id{})", conditions));
       if (std::ranges::any_of(spans_, [](const Comparison& c) { return c.comparator == kRlike; })) span_regex();
     }
     return std::move(tests_);
@@ -80,21 +80,21 @@ class Compiler {
 
   void pair(std::string_view table, const std::string& key, const Comparison& c, std::initializer_list<Comparator> allowed) {
     if (std::ranges::find(allowed, c.comparator) == allowed.end()) invalid_comparator(c);
-    const std::string row = format("SELECT 1 FROM {} g WHERE g.trace_id = t.trace_id AND g.key = {}", table, query_.bind(key));
+    const std::string row = lakeloop::format("SELECT 1 FROM {} g WHERE g.trace_id = t.trace_id AND g.key = {}", table, query_.bind(key));
     if (c.comparator == kIsNull || c.comparator == kIsNotNull) {
-      query_.append(format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
+      query_.append(lakeloop::format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
     } else if (c.comparator == kRlike) {
-      query_.append(format(" AND EXISTS ({})", row));
-      regex_test(format("value FROM {} WHERE trace_id = $1 AND key = $2", table), c, {key});
+      query_.append(lakeloop::format(" AND EXISTS ({})", row));
+      regex_test(lakeloop::format("value FROM {} WHERE trace_id = $1 AND key = $2", table), c, {key});
     } else {
       const std::string test = compare_text(query_, "g.value", c, allowed);
-      query_.append(format(" AND EXISTS ({} AND {})", row, test));
+      query_.append(lakeloop::format(" AND EXISTS ({} AND {})", row, test));
     }
   }
 
   void text_column(const std::string& column, const Comparison& c) {
     if (c.comparator == kRlike) {
-      regex_test(format("{} FROM traces t WHERE t.trace_id = $1", column), c, {});
+      regex_test(lakeloop::format("{} FROM traces t WHERE t.trace_id = $1", column), c, {});
     } else {
       query_.append(" AND " + compare_text(query_, column, c, kTexts));
     }
@@ -139,7 +139,7 @@ class Compiler {
     if (c.comparator == kIsNull || c.comparator == kIsNotNull) invalid_comparator(c);
     const std::string source = compare_text(query_, "g.value", c, kTexts);
     const std::string linked = compare_text(query_, "l.run_id", c, kTexts);
-    query_.append(format(" AND (EXISTS (SELECT 1 FROM trace_metadata g WHERE g.trace_id = t.trace_id AND g.key = 'mlflow.sourceRun' AND {}) "
+    query_.append(lakeloop::format(" AND (EXISTS (SELECT 1 FROM trace_metadata g WHERE g.trace_id = t.trace_id AND g.key = 'mlflow.sourceRun' AND {}) "
                          "OR EXISTS (SELECT 1 FROM trace_runs l WHERE l.trace_id = t.trace_id AND {}))",
                          source, linked));
   }
@@ -156,7 +156,7 @@ class Compiler {
     }
     const std::string name = query_.bind(c.value.substr(0, slash));
     const std::string version = query_.bind(c.value.substr(slash + 1));
-    query_.append(format(" AND EXISTS (SELECT 1 FROM trace_tags g, json_each(g.value) p WHERE g.trace_id = t.trace_id "
+    query_.append(lakeloop::format(" AND EXISTS (SELECT 1 FROM trace_tags g, json_each(g.value) p WHERE g.trace_id = t.trace_id "
                          "AND g.key = 'mlflow.linkedPrompts' AND json_extract(p.value, '$.name') = {} "
                          "AND CAST(json_extract(p.value, '$.version') AS TEXT) = {})",
                          name, version));
@@ -164,15 +164,15 @@ class Compiler {
 
   // The values that are in force. A string is stored as JSON and compared as itself: 'yes' finds "yes", 'true' finds true.
   void assessment(std::string_view kind, const Comparison& c) {
-    const std::string rows = format("FROM assessments a WHERE a.trace_id = {} AND a.kind = '{}' AND a.valid = 1 AND a.name = {}",
+    const std::string rows = lakeloop::format("FROM assessments a WHERE a.trace_id = {} AND a.kind = '{}' AND a.valid = 1 AND a.name = {}",
                                     "t.trace_id", kind, query_.bind(c.key));
     static const std::string kValue = "CASE json_type(a.value) WHEN 'text' THEN json_extract(a.value, '$') ELSE a.value END";
     switch (c.comparator) {
-      case kIsNull: query_.append(format(" AND NOT EXISTS (SELECT 1 {})", rows)); break;
-      case kIsNotNull: query_.append(format(" AND EXISTS (SELECT 1 {})", rows)); break;
+      case kIsNull: query_.append(lakeloop::format(" AND NOT EXISTS (SELECT 1 {})", rows)); break;
+      case kIsNotNull: query_.append(lakeloop::format(" AND EXISTS (SELECT 1 {})", rows)); break;
       case kRlike:
-        query_.append(format(" AND EXISTS (SELECT 1 {})", rows));
-        regex_test(format("{} FROM assessments a WHERE a.trace_id = $1 AND a.kind = '{}' AND a.valid = 1 AND a.name = $2 AND a.value IS NOT NULL",
+        query_.append(lakeloop::format(" AND EXISTS (SELECT 1 {})", rows));
+        regex_test(lakeloop::format("{} FROM assessments a WHERE a.trace_id = $1 AND a.kind = '{}' AND a.valid = 1 AND a.name = $2 AND a.value IS NOT NULL",
                           kValue, kind),
                    c, {c.key});
         break;
@@ -183,7 +183,7 @@ class Compiler {
         Comparison number = c;
         number.quoted = false;  // MLflow takes 0.5 and '0.5'
         const std::string test = compare_number(query_, "CAST(a.value AS REAL)", number);
-        query_.append(format(" AND EXISTS (SELECT 1 {} AND json_type(a.value) IN ('integer', 'real') AND {})", rows, test));
+        query_.append(lakeloop::format(" AND EXISTS (SELECT 1 {} AND json_type(a.value) IN ('integer', 'real') AND {})", rows, test));
         break;
       }
       case kIn:
@@ -196,11 +196,11 @@ class Compiler {
           // 1 and 1.0 are one number.
           if (const auto number = parse_number<double>(c.value)) {
             const std::string bound = query_.bind(*number);
-            test = format("CASE WHEN json_type(a.value) IN ('integer', 'real') THEN CAST(a.value AS REAL) {} {} ELSE {} END",
+            test = lakeloop::format("CASE WHEN json_type(a.value) IN ('integer', 'real') THEN CAST(a.value AS REAL) {} {} ELSE {} END",
                           c.comparator == kEqual ? "=" : "<>", bound, test);
           }
         }
-        query_.append(format(" AND EXISTS (SELECT 1 {} AND a.value IS NOT NULL AND {})", rows, test));
+        query_.append(lakeloop::format(" AND EXISTS (SELECT 1 {} AND a.value IS NOT NULL AND {})", rows, test));
       }
     }
   }
@@ -209,7 +209,7 @@ class Compiler {
     if (c.key != "id") throw Error(ErrorCode::kInvalidArgument, "Invalid issue attribute '{}'. Supported attributes: id", c.key);
     if (c.comparator != kEqual) invalid_comparator(c);
     const std::string test = compare_text(query_, "a.name", c, {kEqual});
-    query_.append(format(" AND EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.trace_id AND a.kind = 'issue' AND a.valid = 1 AND {})", test));
+    query_.append(lakeloop::format(" AND EXISTS (SELECT 1 FROM assessments a WHERE a.trace_id = t.trace_id AND a.kind = 'issue' AND a.valid = 1 AND {})", test));
   }
 
   // What stands for a span's key: an expression over `s`.
@@ -218,7 +218,7 @@ class Compiler {
     if (c.key.starts_with("attributes.")) {
       const std::string name = c.key.substr(11);
       if (name.empty()) throw Error(ErrorCode::kInvalidArgument, "Span attribute name cannot be empty after 'attributes.'");
-      return format("(SELECT CASE x.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(x.value AS TEXT) END "
+      return lakeloop::format("(SELECT CASE x.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(x.value AS TEXT) END "
                     "FROM json_each(s.content, '$.attributes') x WHERE x.key = {})",
                     query.bind(name));
     }
@@ -263,7 +263,7 @@ class Compiler {
       columns += (columns.empty() ? "" : ", ") + span_value(test.query, c);
       test.expressions.emplace_back(c.value);
     }
-    test.query.sql = format("SELECT {} FROM spans s WHERE s.trace_id = $1{}", columns, conditions);
+    test.query.sql = lakeloop::format("SELECT {} FROM spans s WHERE s.trace_id = $1{}", columns, conditions);
     tests_.push_back(std::move(test));
   }
 
@@ -290,9 +290,9 @@ std::vector<SortKey> sort_keys(SqlText& query, const std::vector<std::string>& o
   }
   std::vector<SortKey> keys;
   const auto pair = [&](std::string_view table, const std::string& key, bool ascending) {
-    const std::string value = format("(SELECT g.value FROM {} g WHERE g.trace_id = t.trace_id AND g.key = {})", table, query.bind(key));
-    keys.push_back({format("({} IS NULL)", value), true});
-    keys.push_back({format("COALESCE({}, '')", value), ascending});
+    const std::string value = lakeloop::format("(SELECT g.value FROM {} g WHERE g.trace_id = t.trace_id AND g.key = {})", table, query.bind(key));
+    keys.push_back({lakeloop::format("({} IS NULL)", value), true});
+    keys.push_back({lakeloop::format("COALESCE({}, '')", value), ascending});
   };
   for (const std::string& item : order_by) {
     const OrderBy order = parse_order_by(item);
@@ -340,11 +340,11 @@ Found<TraceInfo> Tracking::search_traces(const Principal& who, const TraceSearch
 
   SqlText query;
   const std::vector<SortKey> keys = sort_keys(query, search.order_by);
-  const std::string text = format("traces {} {} {}", join(search.experiment_ids, ","), search.filter, join(search.order_by, "|"));
-  query.append(format("SELECT {}", kTraceColumns));
+  const std::string text = lakeloop::format("traces {} {} {}", join(search.experiment_ids, ","), search.filter, join(search.order_by, "|"));
+  query.append(lakeloop::format("SELECT {}", kTraceColumns));
   const std::size_t first_key = 9;
   for (const SortKey& key : keys) query.append(", " + key.expression);
-  query.append(format(" FROM traces t WHERE t.experiment_id IN ({})", placeholders(query, experiments)));
+  query.append(lakeloop::format(" FROM traces t WHERE t.experiment_id IN ({})", placeholders(query, experiments)));
   Compiler compiler(query);
   for (const Comparison& c : comparisons) compiler.add(c);
   std::vector<RegexTest> tests = compiler.finish();

@@ -49,7 +49,7 @@ void upsert_trace(db::Transaction& t, const TraceInfo& info, const Experiment& e
   // Spans live here, whether they came already or will: the client then uploads no traces.json beside them.
   write_pair(t, "trace_tags", "trace_id", info.trace_id, kSpansLocation, "TRACKING_STORE");
   write_pair(t, "trace_tags", "trace_id", info.trace_id, kArtifactLocation,
-             format("{}/traces/{}/artifacts", experiment.artifact_location, info.trace_id));
+             lakeloop::format("{}/traces/{}/artifacts", experiment.artifact_location, info.trace_id));
 }
 
 std::vector<Span> read_spans(db::Transaction& t, std::string_view trace_id) {
@@ -65,7 +65,7 @@ void remove_trace(db::Transaction& t, const std::string& trace_id) {
   if (!row) return;
   remove_assessments(t, trace_id);
   for (const std::string_view table : {"trace_tags", "trace_metadata", "trace_runs", "spans", "traces"}) {
-    t.execute(format("DELETE FROM {} WHERE trace_id = $1", table), {trace_id});
+    t.execute(lakeloop::format("DELETE FROM {} WHERE trace_id = $1", table), {trace_id});
   }
   t.execute("INSERT INTO trace_tombstones (sequence, trace_id, experiment_id) VALUES ($1, $2, $3)",
             {next_number(t, "sequence"), trace_id, row->integer(0)});
@@ -79,7 +79,7 @@ void touch_trace(db::Transaction& t, std::string_view trace_id) {
 
 TraceInfo read_trace_info(db::Transaction& t, const db::Row& row) {
   TraceInfo info{.trace_id = row.text(0),
-                 .experiment_id = format("{}", row.integer(1)),
+                 .experiment_id = lakeloop::format("{}", row.integer(1)),
                  .client_request_id = row.text(2),
                  .request_preview = row.text(3),
                  .response_preview = row.text(4),
@@ -96,7 +96,7 @@ TraceInfo read_trace_info(db::Transaction& t, const db::Row& row) {
 }
 
 std::optional<TraceInfo> find_trace_info(db::Transaction& t, std::string_view trace_id) {
-  const auto row = t.query_one(format("SELECT {} FROM traces t WHERE t.trace_id = $1", kTraceColumns), {std::string(trace_id)});
+  const auto row = t.query_one(lakeloop::format("SELECT {} FROM traces t WHERE t.trace_id = $1", kTraceColumns), {std::string(trace_id)});
   if (!row) return std::nullopt;
   return read_trace_info(t, *row);
 }
@@ -231,13 +231,13 @@ std::int64_t Tracking::delete_traces(const Principal& who, const TraceDeletion& 
   impl_->experiment_for(who, Privilege::kModify, what.experiment_id);
   const std::int64_t experiment_id = parse_experiment_id(what.experiment_id);
   const std::int64_t deleted = impl_->db.writing([&](db::Transaction& t) {
-    SqlText query{"SELECT trace_id FROM traces WHERE experiment_id = "};
+    SqlText query{.sql = "SELECT trace_id FROM traces WHERE experiment_id = ", .values = {}};
     query.append(query.bind(experiment_id));
     if (what.max_timestamp_ms) {
       query.append(" AND request_ms <= " + query.bind(*what.max_timestamp_ms) + " ORDER BY request_ms, trace_id");
       if (what.max_traces) query.append(" LIMIT " + query.bind(*what.max_traces));
     } else {
-      query.append(format(" AND trace_id IN ({})", placeholders(query, what.trace_ids)));
+      query.append(lakeloop::format(" AND trace_id IN ({})", placeholders(query, what.trace_ids)));
     }
     const std::vector<db::Row> rows = t.query(query.sql, query.values);
     for (const db::Row& row : rows) remove_trace(t, row.text(0));
