@@ -43,7 +43,7 @@ class MeasuredWriter : public net::ResponseWriter {
   MeasuredWriter(const MeasuredWriter&) = delete;
   MeasuredWriter& operator=(const MeasuredWriter&) = delete;
   ~MeasuredWriter() override {
-    requests.add(1, {route_, format("{}", status_)});
+    requests.add(1, {route_, lakeloop::format("{}", status_)});
     seconds.observe(std::chrono::duration<double>(Steady::now() - begin_).count(), {route_});
   }
   void send(net::Response response) override {
@@ -94,7 +94,7 @@ net::Response render_error(const Error& error, Dialect dialect, const std::strin
   std::string message = error.message();
   if (error.code() == ErrorCode::kInternal) {
     log_error("internal_error", {{"request_id", request_id}, {"message", message}});
-    message = format("internal error; the server's log has more under request id {}", request_id);
+    message = lakeloop::format("internal error; the server's log has more under request id {}", request_id);
   }
   Json body;
   switch (dialect) {
@@ -109,7 +109,7 @@ net::Response render_error(const Error& error, Dialect dialect, const std::strin
     default: body = Json::object({{"error_code", info(error.code()).wire}, {"message", message}}); break;
   }
   net::Response response = net::Response::json(status, body.dump());
-  if (error.retry_after()) response.headers.set("retry-after", format("{}", error.retry_after()->count()));
+  if (error.retry_after()) response.headers.set("retry-after", lakeloop::format("{}", error.retry_after()->count()));
   if (status == 401) response.headers.set("www-authenticate", "Bearer");
   return response;
 }
