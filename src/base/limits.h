@@ -53,6 +53,8 @@ inline constexpr std::size_t kLineageEdges = 1000;                 // in one req
 inline constexpr std::size_t kStatementText = 1024 * 1024;
 inline constexpr std::size_t kStatementTables = 100;               // named in one statement
 inline constexpr std::size_t kStatementParameters = 1000;
+inline constexpr std::size_t kInsertRows = 1'000'000;              // of one INSERT or CREATE TABLE AS
+inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
 
 // --- ingest and models
 inline constexpr std::uintmax_t kSourceFileBytes = 64ull * 1024 * 1024;

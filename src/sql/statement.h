@@ -2,8 +2,9 @@
 
 // One SQL statement over Delta tables, in DuckDB. Each statement runs in a fresh in-memory database that can see nothing but
 // the files of the tables it names and its caller may read: no other file, no network, no settings, no attach.
-// SELECT (with CTEs), DESCRIBE/SHOW of what the resolver knows, EXPLAIN; INSERT, UPDATE, DELETE and CREATE TABLE [AS] become
-// Delta commits. Time travel: `t VERSION AS OF n`, `t TIMESTAMP AS OF '...'`, `t@v3`. Thread-safe.
+// SELECT (with CTEs), DESCRIBE/SHOW of what the resolver knows, EXPLAIN; INSERT, UPDATE, DELETE, CREATE TABLE [AS] and DROP
+// TABLE become Delta commits. Time travel: `t VERSION AS OF n`, `t TIMESTAMP AS OF '...'`, `t@v3`. Parameters are `:name`.
+// Conditions and assignments of UPDATE and DELETE read the row only: no subqueries (kUnimplemented). Thread-safe.
 
 #include <cstdint>
 #include <functional>
@@ -44,13 +45,14 @@ struct StatementOptions {
   std::int64_t row_limit = 100'000;
   std::int64_t byte_limit = 25 * 1024 * 1024;
   std::uint64_t memory_limit = 512ull * 1024 * 1024;
+  std::string user;              // written into the commits that the statement makes
 };
 
 struct StatementResult {
   delta::Schema schema;
   std::vector<delta::Row> rows;  // cells as in delta/schema.h
   bool truncated = false;        // row or byte limit met
-  std::int64_t affected = -1;    // of INSERT, UPDATE, DELETE
+  std::int64_t affected = -1;    // of INSERT, UPDATE, DELETE, CREATE TABLE AS; also the one row of the result
 };
 
 // kInvalidArgument carries DuckDB's message (syntax errors with their position).
