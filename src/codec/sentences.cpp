@@ -97,7 +97,7 @@ std::string plain(std::string_view markdown) {
   for (std::size_t i = 0; i < markdown.size(); ++i) {
     const char c = markdown[i];
     if (c == '`' || c == '|') {
-      if (c == '|') out += ' ';
+      if (c == '|' && !out.empty() && out.back() != ' ') out += ' ';
       continue;
     }
     if (c == '*' || (c == '_' && (i == 0 || markdown[i - 1] == ' ' || i + 1 == markdown.size() || markdown[i + 1] == ' '))) {
