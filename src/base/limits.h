@@ -87,4 +87,17 @@ inline constexpr std::size_t kHtmlTreeBytes = 512ull * 1024 * 1024;
 inline constexpr std::size_t kEmbeddingTokens = 256;               // all-MiniLM-L6-v2 as trained
 inline constexpr std::size_t kPayloadBytes = 1024 * 1024;          // a request or response kept in a payload table
 
+// --- tracking
+inline constexpr std::size_t kFilterBytes = 16 * 1024;             // a filter string of MLflow's grammar
+inline constexpr std::size_t kFilterComparisons = 50;
+inline constexpr std::size_t kFilterListValues = 1000;             // of one IN list
+inline constexpr std::size_t kOrderByKeys = 10;
+inline constexpr std::size_t kRegexBytes = 1024;                   // an RLIKE pattern
+inline constexpr std::size_t kRegexScanRows = 20'000;              // rows tried for one page of an RLIKE search
+inline constexpr std::size_t kOtlpBodyBytes = 64 * 1024 * 1024;    // an OTLP export, after decompression
+inline constexpr std::size_t kSpansPerRequest = 50'000;
+inline constexpr std::size_t kAttributesPerSpan = 1000;
+inline constexpr std::size_t kMirrorRows = 5000;                   // of one commit to system.mlflow.*
+inline constexpr std::size_t kMirrorBytes = 16 * 1024 * 1024;
+
 }  // namespace lakeloop::limits
