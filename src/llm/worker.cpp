@@ -98,7 +98,7 @@ class Worker {
     if (options.embeddings) {
       embedder_ = std::make_unique<Embedder>(model_, EmbedderOptions{options.embedding_tokens, options.threads}, outbox_);
     } else {
-      if (model_.about()["decoder"].bool_or(false) == false) {
+      if (!model_.generates_text()) {
         throw Error(ErrorCode::kInvalidArgument, "the model writes no text: serve it with --embeddings");
       }
       generator_ = std::make_unique<Generator>(
