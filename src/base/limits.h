@@ -31,7 +31,6 @@ inline constexpr std::size_t kWriteBufferBytes = 64 * 1024;        // per connec
 // --- outbound HTTP
 inline constexpr std::size_t kClientTransfers = 1024;              // at once; further calls fail as unavailable
 inline constexpr std::size_t kClientBufferBytes = 256 * 1024;      // per transfer, then the upstream waits
-inline constexpr std::size_t kResponseHeaderBytes = 256 * 1024;
 inline constexpr std::size_t kRedirects = 5;
 
 // --- work
