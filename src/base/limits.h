@@ -125,5 +125,20 @@ inline constexpr std::size_t kJournalConsumers = 1000;
 inline constexpr std::size_t kSpawnQueue = 1024;
 inline constexpr std::uintmax_t kChildLogBytes = 16ull * 1024 * 1024;
 inline constexpr std::size_t kChildErrorBytes = 16 * 1024;         // the end of its standard error that is kept
+// --- language models
+inline constexpr std::size_t kModelMessages = 4096;                    // of one chat request
+inline constexpr std::size_t kModelStops = 16;
+inline constexpr std::size_t kModelStopBytes = 1024;
+inline constexpr std::size_t kModelAdapters = 64;                      // held by one worker
+inline constexpr std::size_t kModelRequests = 1024;                    // waiting or running in one worker
+inline constexpr std::size_t kEmbeddingInputs = 8192;                  // of one frame to a worker
+inline constexpr std::size_t kCountedBytes = 8 * 1024 * 1024;          // of one call that counts tokens
+inline constexpr std::size_t kGrammarBytes = 1024 * 1024;
+inline constexpr std::size_t kGrammarRules = 5000;
+inline constexpr std::int64_t kGrammarRepetitions = 1000;              // libllama refuses 2000; a longer maxLength is cut to it
+inline constexpr std::size_t kAnswerBytes = 16 * 1024 * 1024;          // text of one answer from a provider
+inline constexpr std::size_t kToolCalls = 256;                         // of one answer
+inline constexpr std::size_t kToolArgumentBytes = 4 * 1024 * 1024;     // of one call
+inline constexpr auto kLongestRetryAfter = 60s;                        // longer ones are passed to the client
 
 }  // namespace lakeloop::limits
