@@ -35,6 +35,27 @@ inline constexpr std::size_t kStatementBytes = 25 * 1024 * 1024;   // inline res
 inline constexpr std::size_t kSearchResults = 10'000;
 inline constexpr std::size_t kPageSize = 1000;
 
+// --- identity and catalog
+inline constexpr std::size_t kTokenCacheEntries = 10'000;
+inline constexpr auto kTokenCacheTime = 30s;                       // another process's revocation is seen by then
+inline constexpr std::size_t kTokensPerPrincipal = 600;
+inline constexpr std::size_t kNameCharacters = 255;                // of principals, catalogs, schemas, tables, models
+inline constexpr std::size_t kCommentBytes = 64 * 1024;
+inline constexpr std::size_t kGrantChanges = 1000;                 // in one request
+inline constexpr std::size_t kTagKeyBytes = 250;
+inline constexpr std::size_t kTagValueBytes = 100'000;
+inline constexpr std::size_t kTagsPerObject = 1000;
+inline constexpr std::size_t kAliasesPerModel = 1000;
+inline constexpr std::size_t kOpenTables = 1000;                   // handles kept with their snapshot
+inline constexpr std::size_t kLineageEdges = 1000;                 // in one request and in one answer
+
+// --- SQL statements
+inline constexpr std::size_t kStatementText = 1024 * 1024;
+inline constexpr std::size_t kStatementTables = 100;               // named in one statement
+inline constexpr std::size_t kStatementParameters = 1000;
+inline constexpr std::size_t kInsertRows = 1'000'000;              // of one INSERT or CREATE TABLE AS
+inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
+
 // --- ingest and models
 inline constexpr std::uintmax_t kSourceFileBytes = 64ull * 1024 * 1024;
 inline constexpr std::uintmax_t kIngestBytes = 1024ull * 1024 * 1024;  // text of the pages that one run writes

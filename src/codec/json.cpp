@@ -18,10 +18,8 @@ struct FreeDoc {
 
 std::string_view text_of(yyjson_val* value) { return {yyjson_get_str(value), yyjson_get_len(value)}; }
 
-Json from_yyjson(yyjson_val* value, std::size_t depth) {
-  if (depth > limits::kJsonDepth) {
-    throw Error(ErrorCode::kMalformedRequest, "the JSON document is nested deeper than {} levels", limits::kJsonDepth);
-  }
+Json from_yyjson(yyjson_val* value, std::size_t levels) {
+  if (levels == 0) throw Error(ErrorCode::kMalformedRequest, "the JSON document is nested too deep");
   switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_BOOL: return yyjson_get_bool(value);
     case YYJSON_TYPE_NUM:
@@ -37,7 +35,7 @@ Json from_yyjson(yyjson_val* value, std::size_t depth) {
       items.reserve(yyjson_arr_size(value));
       std::size_t i, n;
       yyjson_val* item;
-      yyjson_arr_foreach(value, i, n, item) items.push_back(from_yyjson(item, depth + 1));
+      yyjson_arr_foreach(value, i, n, item) items.push_back(from_yyjson(item, levels - 1));
       return items;
     }
     case YYJSON_TYPE_OBJ: {
@@ -47,7 +45,7 @@ Json from_yyjson(yyjson_val* value, std::size_t depth) {
       std::size_t i, n;
       yyjson_val *key, *item;
       // Small objects: a linear look for duplicates is cheap. Large ones keep duplicates; find() takes the last.
-      yyjson_obj_foreach(value, i, n, key, item) members.emplace_back(text_of(key), from_yyjson(item, depth + 1));
+      yyjson_obj_foreach(value, i, n, key, item) members.emplace_back(text_of(key), from_yyjson(item, levels - 1));
       return object;
     }
     default: return nullptr;
@@ -92,7 +90,7 @@ std::string write(const Json& json, yyjson_write_flag flags) {
 }
 
 // yyjson parses without recursion, so depth is looked at first: from_yyjson recurses.
-bool too_deep(std::string_view text) {
+bool too_deep(std::string_view text, std::size_t max_depth) {
   std::size_t depth = 0;
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -103,7 +101,7 @@ bool too_deep(std::string_view text) {
     } else if (c == '"') {
       quoted = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > limits::kJsonDepth) return true;
+      if (++depth > max_depth) return true;
     } else if ((c == '}' || c == ']') && depth > 0) {
       --depth;
     }
@@ -120,15 +118,17 @@ const Json& null_json() {
 
 Json Json::strings(const std::vector<std::string>& items) { return Json(Array(items.begin(), items.end())); }
 
-Json Json::parse(std::string_view text) {
-  if (too_deep(text)) {
-    throw Error(ErrorCode::kMalformedRequest, "the JSON document is nested deeper than {} levels", limits::kJsonDepth);
+Json Json::parse(std::string_view text) { return parse(text, limits::kJsonDepth); }
+
+Json Json::parse(std::string_view text, std::size_t max_depth) {
+  if (too_deep(text, max_depth)) {
+    throw Error(ErrorCode::kMalformedRequest, "the JSON document is nested deeper than {} levels", max_depth);
   }
   yyjson_read_err error{};
   const std::unique_ptr<yyjson_doc, FreeDoc> doc(
       yyjson_read_opts(const_cast<char*>(text.data()), text.size(), YYJSON_READ_NOFLAG, nullptr, &error));
   if (!doc) throw Error(ErrorCode::kMalformedRequest, "not valid JSON at byte {}: {}", error.pos, error.msg);
-  return from_yyjson(yyjson_doc_get_root(doc.get()), 0);
+  return from_yyjson(yyjson_doc_get_root(doc.get()), max_depth + 1);
 }
 
 std::optional<Json> Json::try_parse(std::string_view text) {

@@ -49,6 +49,8 @@ class Json {
 
   // Throws kMalformedRequest with the byte position.
   static Json parse(std::string_view text);
+  // For documents of our own making that are deeper than what comes from outside may be (DuckDB's syntax trees).
+  static Json parse(std::string_view text, std::size_t max_depth);
   static std::optional<Json> try_parse(std::string_view text);
   // Compact. NaN and infinities are written as the strings "NaN", "Infinity", "-Infinity" (MLflow's wire form).
   [[nodiscard]] std::string dump() const;
