@@ -14,15 +14,25 @@ using namespace std::chrono_literals;
 // --- HTTP
 inline constexpr std::size_t kRequestHeaderBytes = 32 * 1024;      // request line and headers together
 inline constexpr std::size_t kRequestHeaderCount = 100;
+inline constexpr std::size_t kRequestTargetBytes = 8 * 1024;
 inline constexpr std::size_t kRequestBodyBytes = 16 * 1024 * 1024; // a buffered body; uploads stream to storage instead
 inline constexpr std::size_t kUploadBytes = 5ull * 1024 * 1024 * 1024;
 inline constexpr std::size_t kJsonDepth = 64;
 inline constexpr auto kHeaderTimeout = 15s;                        // first byte of a request to the end of its headers
 inline constexpr auto kBodyStallTimeout = 30s;                     // between two pieces of a body
+inline constexpr std::size_t kBodyBytesPerSecond = 1024;           // a slower sender is dropped (on average, after one stall timeout)
+inline constexpr std::size_t kBodyBufferBytes = 64 * 1024;         // of a streamed body, then the sender waits
+inline constexpr auto kLingerTimeout = 2s;                         // reading on after a refusal, so that the client sees it
 inline constexpr auto kKeepAliveTimeout = 75s;
 inline constexpr auto kWriteStallTimeout = 60s;                    // a reader that takes nothing is dropped
 inline constexpr std::size_t kConnections = 4096;
 inline constexpr std::size_t kWriteBufferBytes = 64 * 1024;        // per connection, then the producer waits
+
+// --- outbound HTTP
+inline constexpr std::size_t kClientTransfers = 1024;              // at once; further calls fail as unavailable
+inline constexpr std::size_t kClientBufferBytes = 256 * 1024;      // per transfer, then the upstream waits
+inline constexpr std::size_t kResponseHeaderBytes = 256 * 1024;
+inline constexpr std::size_t kRedirects = 5;
 
 // --- work
 inline constexpr std::size_t kHandlerThreads = 16;
@@ -34,6 +44,16 @@ inline constexpr std::size_t kStatementRows = 100'000;
 inline constexpr std::size_t kStatementBytes = 25 * 1024 * 1024;   // inline result of one SQL statement
 inline constexpr std::size_t kSearchResults = 10'000;
 inline constexpr std::size_t kPageSize = 1000;
+
+// --- vector search
+inline constexpr std::size_t kHybridResults = 200;                 // HYBRID and FULL_TEXT; ANN: kSearchResults
+inline constexpr std::size_t kSearchTextBytes = 32'764;            // text of a query
+inline constexpr std::size_t kSearchRowBytes = 1024 * 1024;        // text of one row; a longer row is refused by key
+inline constexpr std::size_t kSearchEndpoints = 100;
+inline constexpr std::size_t kIndexesPerEndpoint = 50;
+inline constexpr auto kIndexPollInterval = 200ms;                  // how often a CONTINUOUS index looks for a new version
+inline constexpr std::size_t kEmbeddingBatch = 32;                 // texts in one call of an embedding model
+inline constexpr auto kEmbeddingTimeout = 60s;                     // of one call during sync
 
 // --- identity and catalog
 inline constexpr std::size_t kTokenCacheEntries = 10'000;
@@ -58,6 +78,12 @@ inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
 
 // --- ingest and models
 inline constexpr std::uintmax_t kSourceFileBytes = 64ull * 1024 * 1024;
+inline constexpr std::uintmax_t kIngestBytes = 1024ull * 1024 * 1024;  // text of the pages that one run writes
+inline constexpr std::size_t kIngestFiles = 1'000'000;             // files and folders below one source folder
+inline constexpr std::size_t kIngestFolderDepth = 64;
+inline constexpr std::size_t kHtmlDepth = 512;                     // nested elements, as browsers limit them
+inline constexpr std::size_t kHtmlAttributes = 1000;               // of one tag
+inline constexpr std::size_t kHtmlTreeBytes = 512ull * 1024 * 1024;
 inline constexpr std::size_t kEmbeddingTokens = 256;               // all-MiniLM-L6-v2 as trained
 inline constexpr std::size_t kPayloadBytes = 1024 * 1024;          // a request or response kept in a payload table
 

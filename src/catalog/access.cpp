@@ -25,13 +25,18 @@ using db::Transaction;
 // The privilege that a reader would ask for.
 Privilege reading(SecurableType type) {
   switch (type) {
-    case SecurableType::kCatalog: return Privilege::kUseCatalog;
-    case SecurableType::kSchema: return Privilege::kUseSchema;
+    case SecurableType::kCatalog:
+      return Privilege::kUseCatalog;
+    case SecurableType::kSchema:
+      return Privilege::kUseSchema;
     case SecurableType::kModel:
     case SecurableType::kFunction:
-    case SecurableType::kEndpoint: return Privilege::kExecute;
-    case SecurableType::kVolume: return Privilege::kReadVolume;
-    default: return Privilege::kSelect;
+    case SecurableType::kEndpoint:
+      return Privilege::kExecute;
+    case SecurableType::kVolume:
+      return Privilege::kReadVolume;
+    default:
+      return Privilege::kSelect;
   }
 }
 
@@ -49,8 +54,9 @@ std::string checked_principal(std::string_view principal) {
 
 std::vector<Catalog::Assignment> assignments(Transaction& t, const std::string& object_id) {
   std::vector<Catalog::Assignment> result;
-  const auto rows = t.query(
-      "SELECT principal, privilege FROM catalog_grants WHERE object_id = $1 ORDER BY principal_key, privilege", {object_id});
+  const auto rows =
+      t.query("SELECT principal, privilege FROM catalog_grants WHERE object_id = $1 ORDER BY principal_key, privilege",
+              {object_id});
   for (const auto& row : rows) {
     const auto privilege = parse_privilege(row.text(1));
     if (!privilege) continue;
@@ -63,7 +69,8 @@ std::vector<Catalog::Assignment> assignments(Transaction& t, const std::string& 
 }
 
 // Managers see all grants; others only what speaks of themselves.
-void keep_visible(std::vector<Catalog::Assignment>& list, const Seen& seen, const Speaker& who, std::string_view principal) {
+void keep_visible(std::vector<Catalog::Assignment>& list, const Seen& seen, const Speaker& who,
+                  std::string_view principal) {
   const bool all = seen.rights.may(Privilege::kManage);
   std::erase_if(list, [&](const Catalog::Assignment& a) {
     if (!principal.empty() && name_key(a.principal) != name_key(principal)) return true;
@@ -111,10 +118,12 @@ std::vector<std::string> three_parts(std::string_view full_name) {
 
 std::vector<std::string> parts_of_securable(const Securable& object) {
   switch (object.type) {
-    case SecurableType::kMetastore: return {};
+    case SecurableType::kMetastore:
+      return {};
     case SecurableType::kCatalog: {
       auto parts = split_full_name(object.name);
-      if (parts.size() != 1) throw Error(ErrorCode::kInvalidArgument, "catalog name '{}' has {} parts, not one", object.name, parts.size());
+      if (parts.size() != 1)
+        throw Error(ErrorCode::kInvalidArgument, "catalog name '{}' has {} parts, not one", object.name, parts.size());
       return parts;
     }
     case SecurableType::kSchema: {
@@ -125,11 +134,13 @@ std::vector<std::string> parts_of_securable(const Securable& object) {
     case SecurableType::kEndpoint:
     case SecurableType::kExperiment:
       if (object.name.empty() || object.name.size() > 1024 || !is_clean_text(object.name)) {
-        throw Error(ErrorCode::kInvalidArgument, "the name of a {} is UTF-8 text of 1-1024 bytes without control characters",
+        throw Error(ErrorCode::kInvalidArgument,
+                    "the name of a {} is UTF-8 text of 1-1024 bytes without control characters",
                     to_string(object.type));
       }
       return {object.name};
-    default: return three_parts(object.name);
+    default:
+      return three_parts(object.name);
   }
 }
 
@@ -155,7 +166,8 @@ std::vector<ObjectRow> visible_children(Transaction& t, const Speaker& who, cons
     }
     for (ObjectRow& row : rows) {
       if (visible.size() == limit) break;
-      if (!all && !parent.rights.at_child({.type = type, .owned = who.is(row.owner), .granted = grants[row.id]}).sees()) continue;
+      if (!all && !parent.rights.at_child({.type = type, .owned = who.is(row.owner), .granted = grants[row.id]}).sees())
+        continue;
       visible.push_back(std::move(row));
     }
     if (end) break;
@@ -178,7 +190,8 @@ bool Catalog::allowed(const Principal& who, Privilege privilege, const Securable
   });
 }
 
-std::vector<Catalog::Assignment> Catalog::grants(const Principal& who, const Securable& object, std::string_view principal) {
+std::vector<Catalog::Assignment> Catalog::grants(const Principal& who, const Securable& object,
+                                                 std::string_view principal) {
   const Speaker speaker(who);
   const auto parts = parts_of_securable(object);
   return impl_->database.reading([&](Transaction& t) {
@@ -189,7 +202,8 @@ std::vector<Catalog::Assignment> Catalog::grants(const Principal& who, const Sec
   });
 }
 
-std::vector<Catalog::Effective> Catalog::effective_grants(const Principal& who, const Securable& object, std::string_view principal) {
+std::vector<Catalog::Effective> Catalog::effective_grants(const Principal& who, const Securable& object,
+                                                          std::string_view principal) {
   const Speaker speaker(who);
   const auto parts = parts_of_securable(object);
   return impl_->database.reading([&](Transaction& t) {
@@ -229,7 +243,8 @@ std::vector<Catalog::Assignment> Catalog::change_grants(const Principal& who, co
       named.push_back(name_key(principal));
       for (const Privilege privilege : change.add) {
         if (!grantable.has(privilege)) {
-          throw Error(ErrorCode::kInvalidArgument, "{} cannot be granted on a {}", to_string(privilege), to_string(target.type));
+          throw Error(ErrorCode::kInvalidArgument, "{} cannot be granted on a {}", to_string(privilege),
+                      to_string(target.type));
         }
         t.execute(
             "INSERT INTO catalog_grants (object_id, principal, principal_key, privilege) VALUES ($1, $2, $3, $4) "
@@ -242,7 +257,8 @@ std::vector<Catalog::Assignment> Catalog::change_grants(const Principal& who, co
       }
     }
     auto list = assignments(t, target.id);
-    std::erase_if(list, [&](const Assignment& a) { return std::ranges::find(named, name_key(a.principal)) == named.end(); });
+    std::erase_if(list,
+                  [&](const Assignment& a) { return std::ranges::find(named, name_key(a.principal)) == named.end(); });
     return list;
   });
 }

@@ -61,8 +61,8 @@ std::size_t page_size(const Page& page);
 
 // A page of `parent`'s children: items of type Info, made by `render` from the rows.
 template <typename Info, typename Render>
-Listing<Info> list_children(db::Transaction& t, const std::string& secret, const Speaker& who, const Seen& parent, SecurableType type,
-                            const Page& page, Render&& render) {
+Listing<Info> list_children(db::Transaction& t, const std::string& secret, const Speaker& who, const Seen& parent,
+                            SecurableType type, const Page& page, Render&& render) {
   std::string scope(to_string(type));
   scope.append(" of ").append(parent.object().id);
   const std::size_t size = page_size(page);

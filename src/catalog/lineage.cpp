@@ -12,7 +12,8 @@ namespace {
 
 using db::Transaction;
 
-constexpr std::array<std::string_view, 7> kKinds{"table", "model_version", "index", "file", "endpoint", "trace", "prompt"};
+constexpr std::array<std::string_view, 7> kKinds{"table",    "model_version", "index", "file",
+                                                 "endpoint", "trace",         "prompt"};
 constexpr std::size_t kNameBytes = 2048;
 
 void check_end(std::string_view field, std::string_view kind, std::string_view name) {
@@ -20,7 +21,8 @@ void check_end(std::string_view field, std::string_view kind, std::string_view n
     throw Error(ErrorCode::kInvalidArgument, "{}_kind '{}' is no kind of lineage", field, kind.substr(0, 80));
   }
   if (name.empty() || name.size() > kNameBytes || !is_clean_text(name)) {
-    throw Error(ErrorCode::kInvalidArgument, "{} is not UTF-8 text of 1-{} bytes without control characters", field, kNameBytes);
+    throw Error(ErrorCode::kInvalidArgument, "{} is not UTF-8 text of 1-{} bytes without control characters", field,
+                kNameBytes);
   }
 }
 
@@ -29,11 +31,13 @@ std::string digest_of(const LineageEdge& edge, const std::string& details) {
   return codec::sha256_hex(Json::array({edge.source_kind, edge.source, edge.target_kind, edge.target, details}).dump());
 }
 
-std::vector<LineageEdge> edges_where(Transaction& t, std::string_view condition, std::string_view kind, std::string_view name) {
+std::vector<LineageEdge> edges_where(Transaction& t, std::string_view condition, std::string_view kind,
+                                     std::string_view name) {
   std::string sql = "SELECT source_kind, source, target_kind, target, details, at FROM catalog_lineage WHERE ";
   sql.append(condition).append(" ORDER BY at DESC, digest LIMIT $3");
   std::vector<LineageEdge> edges;
-  for (const auto& row : t.query(sql, {std::string(kind), std::string(name), static_cast<std::int64_t>(limits::kLineageEdges)})) {
+  for (const auto& row :
+       t.query(sql, {std::string(kind), std::string(name), static_cast<std::int64_t>(limits::kLineageEdges)})) {
     edges.push_back({.source_kind = row.text(0),
                      .source = row.text(1),
                      .target_kind = row.text(2),

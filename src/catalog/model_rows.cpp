@@ -33,7 +33,8 @@ ModelVersionInfo version_from(Transaction& t, const Path& model, const db::Row& 
   info.storage_location = "models/" + model_id + '/' + std::to_string(info.version) + '/';
   info.tags = tags_of(t, model_id, info.version);
   for (const auto& alias :
-       t.query("SELECT alias FROM catalog_aliases WHERE model_id = $1 AND version = $2 ORDER BY alias", {model_id, info.version})) {
+       t.query("SELECT alias FROM catalog_aliases WHERE model_id = $1 AND version = $2 ORDER BY alias",
+               {model_id, info.version})) {
     info.aliases.push_back(alias.text(0));
   }
   return info;
@@ -58,28 +59,34 @@ std::string checked_alias(std::string_view alias) {
                 codec::is_valid_utf8(alias) ? codec::truncate_utf8(alias, 80) : "?", limits::kNameCharacters);
   }
   if (iequals(alias, "latest") || is_version_text(alias)) {
-    throw Error(ErrorCode::kInvalidArgument, "alias '{}' is reserved: it would look like a version; choose another", alias);
+    throw Error(ErrorCode::kInvalidArgument, "alias '{}' is reserved: it would look like a version; choose another",
+                alias);
   }
   return std::string(alias);
 }
 
 std::map<std::string, std::string> tags_of(Transaction& t, const std::string& model_id, std::int64_t version) {
   std::map<std::string, std::string> tags;
-  for (const auto& row : t.query("SELECT key, value FROM catalog_tags WHERE object_id = $1 AND version = $2", {model_id, version})) {
+  for (const auto& row :
+       t.query("SELECT key, value FROM catalog_tags WHERE object_id = $1 AND version = $2", {model_id, version})) {
     tags.emplace(row.text(0), row.text(1));
   }
   return tags;
 }
 
-void set_tag(Transaction& t, const std::string& model_id, std::int64_t version, std::string_view key, std::string_view value) {
+void set_tag(Transaction& t, const std::string& model_id, std::int64_t version, std::string_view key,
+             std::string_view value) {
   if (key.empty() || key.size() > limits::kTagKeyBytes || !is_clean_text(key)) {
-    throw Error(ErrorCode::kInvalidArgument, "a tag's key is UTF-8 text of 1-{} bytes without control characters", limits::kTagKeyBytes);
+    throw Error(ErrorCode::kInvalidArgument, "a tag's key is UTF-8 text of 1-{} bytes without control characters",
+                limits::kTagKeyBytes);
   }
   if (value.size() > limits::kTagValueBytes || !codec::is_valid_utf8(value)) {
-    throw Error(ErrorCode::kInvalidArgument, "the value of tag '{}' is not UTF-8 text of at most {} bytes", key, limits::kTagValueBytes);
+    throw Error(ErrorCode::kInvalidArgument, "the value of tag '{}' is not UTF-8 text of at most {} bytes", key,
+                limits::kTagValueBytes);
   }
-  const auto count = t.query_one("SELECT count(*) FROM catalog_tags WHERE object_id = $1 AND version = $2 AND key <> $3",
-                                 {model_id, version, std::string(key)});
+  const auto count =
+      t.query_one("SELECT count(*) FROM catalog_tags WHERE object_id = $1 AND version = $2 AND key <> $3",
+                  {model_id, version, std::string(key)});
   if (count->integer(0) >= static_cast<std::int64_t>(limits::kTagsPerObject)) {
     throw Error(ErrorCode::kResourceExhausted, "there are {} tags already: delete one first", limits::kTagsPerObject);
   }
@@ -93,7 +100,8 @@ void delete_tag(Transaction& t, const std::string& model_id, std::int64_t versio
   const auto deleted = t.execute("DELETE FROM catalog_tags WHERE object_id = $1 AND version = $2 AND key = $3",
                                  {model_id, version, std::string(key)});
   if (deleted == 0) {
-    throw Error(ErrorCode::kNotFound, "tag '{}' does not exist", codec::is_valid_utf8(key) ? codec::truncate_utf8(key, 250) : "?");
+    throw Error(ErrorCode::kNotFound, "tag '{}' does not exist",
+                codec::is_valid_utf8(key) ? codec::truncate_utf8(key, 250) : "?");
   }
 }
 
@@ -121,14 +129,17 @@ ModelVersionInfo version_info(Transaction& t, const Path& model, std::int64_t ve
   sql.append(kVersionColumns).append(" FROM catalog_versions WHERE model_id = $1 AND version = $2");
   const auto row = t.query_one(sql, {model.back().id, version});
   if (!row) {
-    throw Error(ErrorCode::kNotFound, "{} has no version {}", describe(SecurableType::kModel, parts_of(model)), version);
+    throw Error(ErrorCode::kNotFound, "{} has no version {}", describe(SecurableType::kModel, parts_of(model)),
+                version);
   }
   return version_from(t, model, *row);
 }
 
-std::vector<ModelVersionInfo> versions_below(Transaction& t, const Path& model, std::int64_t version, std::size_t limit) {
+std::vector<ModelVersionInfo> versions_below(Transaction& t, const Path& model, std::int64_t version,
+                                             std::size_t limit) {
   std::string sql = "SELECT ";
-  sql.append(kVersionColumns).append(" FROM catalog_versions WHERE model_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
+  sql.append(kVersionColumns)
+      .append(" FROM catalog_versions WHERE model_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3");
   std::vector<ModelVersionInfo> versions;
   for (const auto& row : t.query(sql, {model.back().id, version, static_cast<std::int64_t>(limit)})) {
     versions.push_back(version_from(t, model, row));
@@ -137,7 +148,8 @@ std::vector<ModelVersionInfo> versions_below(Transaction& t, const Path& model, 
 }
 
 void touch_model(Transaction& t, const std::string& model_id, const Principal& who) {
-  t.execute("UPDATE catalog_objects SET updated = $2, updated_by = $3 WHERE id = $1", {model_id, Timestamp::now().micros, who.name});
+  t.execute("UPDATE catalog_objects SET updated = $2, updated_by = $3 WHERE id = $1",
+            {model_id, Timestamp::now().micros, who.name});
 }
 
 void touch_version(Transaction& t, const std::string& model_id, std::int64_t version, const Principal& who) {

@@ -22,9 +22,11 @@ Cursor cursor_from(const std::string& key) {
   return {.catalog = std::string(parts[0]), .schema = std::string(parts[1]), .model = std::string(parts[2])};
 }
 
-// All children of `parent` that the caller sees and whose key is not before `from`, handed over in order until `take` has enough.
+// All children of `parent` that the caller sees and whose key is not before `from`, handed over in order until `take`
+// has enough.
 template <typename Take>
-bool each_from(Transaction& t, const Speaker& who, const Seen& parent, SecurableType type, const std::string& from, Take&& take) {
+bool each_from(Transaction& t, const Speaker& who, const Seen& parent, SecurableType type, const std::string& from,
+               Take&& take) {
   std::string after;
   if (!from.empty()) {
     // `from` itself is in, should it still be there: its own children may not all have been shown.
@@ -116,20 +118,23 @@ ModelInfo Catalog::get_model(const Principal& who, std::string_view full_name) {
   });
 }
 
-Listing<ModelInfo> Catalog::list_models(const Principal& who, std::string_view catalog, std::string_view schema, const Page& page) {
+Listing<ModelInfo> Catalog::list_models(const Principal& who, std::string_view catalog, std::string_view schema,
+                                        const Page& page) {
   const Speaker speaker(who);
   if (catalog.empty() && schema.empty()) {
-    return impl_->database.reading([&](Transaction& t) { return list_all_models(t, impl_->metastore_id, speaker, page); });
+    return impl_->database.reading(
+        [&](Transaction& t) { return list_all_models(t, impl_->metastore_id, speaker, page); });
   }
   if (catalog.empty() || schema.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "catalog_name and schema_name go together: give both, or neither for all models");
+    throw Error(ErrorCode::kInvalidArgument,
+                "catalog_name and schema_name go together: give both, or neither for all models");
   }
   const std::vector<std::string> parts{checked_name(catalog), checked_name(schema)};
   return impl_->database.reading([&](Transaction& t) {
     const Seen parent = look_up_visible(t, speaker, SecurableType::kSchema, parts);
-    return list_children<ModelInfo>(t, impl_->metastore_id, speaker, parent, SecurableType::kModel, page, [&](const ObjectRow& row) {
-      return model_info(t, parent.path[1].name, parent.path[2].name, row);
-    });
+    return list_children<ModelInfo>(
+        t, impl_->metastore_id, speaker, parent, SecurableType::kModel, page,
+        [&](const ObjectRow& row) { return model_info(t, parent.path[1].name, parent.path[2].name, row); });
   });
 }
 
@@ -154,7 +159,8 @@ void Catalog::delete_model(const Principal& who, std::string_view full_name) {
   });
 }
 
-void Catalog::set_model_tag(const Principal& who, std::string_view full_name, std::string_view key, std::string_view value) {
+void Catalog::set_model_tag(const Principal& who, std::string_view full_name, std::string_view key,
+                            std::string_view value) {
   const Speaker speaker(who);
   const auto parts = three_parts(full_name);
   impl_->database.write([&](Transaction& t) {

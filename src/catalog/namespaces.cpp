@@ -47,11 +47,13 @@ void refuse_indexes_below(Transaction& t, const std::string& id, std::string_vie
   const auto row = t.query_one(
       "WITH RECURSIVE below(id) AS (SELECT id FROM catalog_objects WHERE id = $1 "
       "UNION SELECT o.id FROM catalog_objects o JOIN below b ON o.parent = b.id) "
-      "SELECT count(*) FROM catalog_indexes WHERE index_id IN (SELECT id FROM below) OR table_id IN (SELECT id FROM below)",
+      "SELECT count(*) FROM catalog_indexes WHERE index_id IN (SELECT id FROM below) OR table_id IN (SELECT id FROM "
+      "below)",
       {id});
   if (row->integer(0) > 0) {
-    throw Error(ErrorCode::kConflict, "{} holds vector indexes or tables that they are made from ({} in all): delete the indexes first",
-                what, row->integer(0));
+    throw Error(ErrorCode::kConflict,
+                "{} holds vector indexes or tables that they are made from ({} in all): delete the indexes first", what,
+                row->integer(0));
   }
 }
 
@@ -106,9 +108,13 @@ Catalog::Catalog(db::Database& database, std::shared_ptr<storage::ObjectStore> s
 
 Catalog::~Catalog() = default;
 
-storage::ObjectStore& Catalog::store() { return *impl_->store; }
+storage::ObjectStore& Catalog::store() {
+  return *impl_->store;
+}
 
-std::string Catalog::metastore_id() { return impl_->metastore_id; }
+std::string Catalog::metastore_id() {
+  return impl_->metastore_id;
+}
 
 CatalogInfo Catalog::create_catalog(const Principal& who, std::string_view name, std::string_view comment,
                                     const std::map<std::string, std::string>& properties) {
@@ -129,15 +135,17 @@ CatalogInfo Catalog::create_catalog(const Principal& who, std::string_view name,
 CatalogInfo Catalog::get_catalog(const Principal& who, std::string_view name) {
   const Speaker speaker(who);
   const std::string checked = checked_name(name);
-  return impl_->database.reading(
-      [&](Transaction& t) { return catalog_info(look_up_visible(t, speaker, SecurableType::kCatalog, {checked}).object()); });
+  return impl_->database.reading([&](Transaction& t) {
+    return catalog_info(look_up_visible(t, speaker, SecurableType::kCatalog, {checked}).object());
+  });
 }
 
 Listing<CatalogInfo> Catalog::list_catalogs(const Principal& who, const Page& page) {
   const Speaker speaker(who);
   return impl_->database.reading([&](Transaction& t) {
     const Seen metastore = look_up_visible(t, speaker, SecurableType::kMetastore, {});
-    return list_children<CatalogInfo>(t, impl_->metastore_id, speaker, metastore, SecurableType::kCatalog, page, catalog_info);
+    return list_children<CatalogInfo>(t, impl_->metastore_id, speaker, metastore, SecurableType::kCatalog, page,
+                                      catalog_info);
   });
 }
 
@@ -152,8 +160,8 @@ void Catalog::delete_catalog(const Principal& who, std::string_view name, bool f
   });
 }
 
-SchemaInfo Catalog::create_schema(const Principal& who, std::string_view catalog, std::string_view name, std::string_view comment,
-                                  const std::map<std::string, std::string>& properties) {
+SchemaInfo Catalog::create_schema(const Principal& who, std::string_view catalog, std::string_view name,
+                                  std::string_view comment, const std::map<std::string, std::string>& properties) {
   const Speaker speaker(who);
   const std::string in_catalog = checked_name(catalog);
   ObjectRow row;

@@ -43,7 +43,9 @@ ObjectRow row_from(const db::Row& row) {
   return object;
 }
 
-Value number(SecurableType type) { return static_cast<std::int64_t>(type); }
+Value number(SecurableType type) {
+  return static_cast<std::int64_t>(type);
+}
 
 // Appends "$n, $n+1, ..." for `texts` and binds them.
 std::string in_list(std::vector<Value>& values, std::span<const std::string> texts) {
@@ -59,12 +61,17 @@ std::string in_list(std::vector<Value>& values, std::span<const std::string> tex
 std::vector<SecurableType> steps_to(SecurableType type) {
   using enum SecurableType;
   switch (type) {
-    case kMetastore: return {};
-    case kCatalog: return {kCatalog};
-    case kSchema: return {kCatalog, kSchema};
+    case kMetastore:
+      return {};
+    case kCatalog:
+      return {kCatalog};
+    case kSchema:
+      return {kCatalog, kSchema};
     case kEndpoint:
-    case kExperiment: return {type};
-    default: return {kCatalog, kSchema, type};
+    case kExperiment:
+      return {type};
+    default:
+      return {kCatalog, kSchema, type};
   }
 }
 
@@ -94,8 +101,10 @@ std::optional<ObjectRow> child(Transaction& t, const std::string& parent, Secura
   return child_by_key(t, parent, type, name_key(name));
 }
 
-std::optional<ObjectRow> child_by_key(Transaction& t, const std::string& parent, SecurableType type, const std::string& key) {
-  const auto row = t.query_one(select_where("parent = $1 AND type = $2 AND name_key = $3"), {parent, number(type), key});
+std::optional<ObjectRow> child_by_key(Transaction& t, const std::string& parent, SecurableType type,
+                                      const std::string& key) {
+  const auto row =
+      t.query_one(select_where("parent = $1 AND type = $2 AND name_key = $3"), {parent, number(type), key});
   if (!row) return std::nullopt;
   return row_from(*row);
 }
@@ -136,23 +145,27 @@ void insert(Transaction& t, ObjectRow& row, const std::vector<std::string>& full
   row.created = row.updated = Timestamp::now();
   if (row.updated_by.empty()) row.updated_by = row.created_by;
   t.execute(
-      "INSERT INTO catalog_objects (id, type, parent, name, name_key, comment, owner, created_by, updated_by, created, updated, "
+      "INSERT INTO catalog_objects (id, type, parent, name, name_key, comment, owner, created_by, updated_by, created, "
+      "updated, "
       "properties, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-      {row.id, number(row.type), row.parent, row.name, name_key(row.name), row.comment, row.owner, row.created_by, row.updated_by,
-       row.created.micros, row.updated.micros, row.properties.dump(), row.details.dump()});
+      {row.id, number(row.type), row.parent, row.name, name_key(row.name), row.comment, row.owner, row.created_by,
+       row.updated_by, row.created.micros, row.updated.micros, row.properties.dump(), row.details.dump()});
 }
 
 void update(Transaction& t, const ObjectRow& row) {
-  t.execute("UPDATE catalog_objects SET comment = $2, owner = $3, updated_by = $4, updated = $5, properties = $6 WHERE id = $1",
-            {row.id, row.comment, row.owner, row.updated_by, row.updated.micros, row.properties.dump()});
+  t.execute(
+      "UPDATE catalog_objects SET comment = $2, owner = $3, updated_by = $4, updated = $5, properties = $6 WHERE id = "
+      "$1",
+      {row.id, row.comment, row.owner, row.updated_by, row.updated.micros, row.properties.dump()});
 }
 
 void erase(Transaction& t, const std::string& id) {
   const std::string below =
       "(WITH RECURSIVE below(id) AS (SELECT id FROM catalog_objects WHERE id = $1 "
       "UNION SELECT o.id FROM catalog_objects o JOIN below b ON o.parent = b.id) SELECT id FROM below)";
-  for (const std::string_view table : {"catalog_grants WHERE object_id", "catalog_tags WHERE object_id", "catalog_aliases WHERE model_id",
-                                       "catalog_versions WHERE model_id", "catalog_counters WHERE model_id", "catalog_objects WHERE id"}) {
+  for (const std::string_view table :
+       {"catalog_grants WHERE object_id", "catalog_tags WHERE object_id", "catalog_aliases WHERE model_id",
+        "catalog_versions WHERE model_id", "catalog_counters WHERE model_id", "catalog_objects WHERE id"}) {
     std::string sql = "DELETE FROM ";
     sql.append(table).append(" IN ").append(below);
     t.execute(sql, {id});
@@ -165,7 +178,9 @@ Speaker::Speaker(const identity::Principal& principal) : name(principal.name), a
   keys.emplace_back(identity::kEveryone);
 }
 
-bool Speaker::is(std::string_view owner) const { return std::ranges::find(keys, name_key(owner)) != keys.end(); }
+bool Speaker::is(std::string_view owner) const {
+  return std::ranges::find(keys, name_key(owner)) != keys.end();
+}
 
 Granted granted(Transaction& t, const Speaker& who, const std::vector<std::string>& ids) {
   Granted result;
@@ -190,12 +205,14 @@ Rights rights_on(Transaction& t, const Speaker& who, const Path& path) {
   for (const ObjectRow& row : path) ids.push_back(row.id);
   Granted grants = who.admin ? Granted() : granted(t, who, ids);
   std::vector<Rights::Level> levels;
-  for (const ObjectRow& row : path) levels.push_back({.type = row.type, .owned = who.is(row.owner), .granted = grants[row.id]});
+  for (const ObjectRow& row : path)
+    levels.push_back({.type = row.type, .owned = who.is(row.owner), .granted = grants[row.id]});
   return {who.admin, std::move(levels)};
 }
 
 bool is_clean_text(std::string_view text) {
-  return codec::is_valid_utf8(text) && std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return codec::is_valid_utf8(text) &&
+         std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 std::string checked_comment(std::string_view comment) {
@@ -214,10 +231,11 @@ Json checked_properties(const std::map<std::string, std::string>& properties) {
   }
   Json object = Json::object();
   for (const auto& [key, value] : properties) {
-    if (key.empty() || key.size() > limits::kTagKeyBytes || value.size() > limits::kCommentBytes || !codec::is_valid_utf8(key) ||
-        !codec::is_valid_utf8(value)) {
-      throw Error(ErrorCode::kInvalidArgument, "property '{}' is not UTF-8 text of 1-{} bytes with a value of at most {} bytes",
-                  codec::is_valid_utf8(key) ? codec::truncate_utf8(key, 80) : "?", limits::kTagKeyBytes, limits::kCommentBytes);
+    if (key.empty() || key.size() > limits::kTagKeyBytes || value.size() > limits::kCommentBytes ||
+        !codec::is_valid_utf8(key) || !codec::is_valid_utf8(value)) {
+      throw Error(
+          ErrorCode::kInvalidArgument, "property '{}' is not UTF-8 text of 1-{} bytes with a value of at most {} bytes",
+          codec::is_valid_utf8(key) ? codec::truncate_utf8(key, 80) : "?", limits::kTagKeyBytes, limits::kCommentBytes);
     }
     object.set(key, value);
   }

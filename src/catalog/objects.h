@@ -1,7 +1,7 @@
 #pragma once
 
-// The one table of securables: metastore, catalogs, schemas, and what is in them, as a tree of rows. Reading paths, children and
-// grants; no rule of access is decided here.
+// The one table of securables: metastore, catalogs, schemas, and what is in them, as a tree of rows. Reading paths,
+// children and grants; no rule of access is decided here.
 
 #include <map>
 #include <optional>
@@ -38,13 +38,15 @@ std::string describe(SecurableType type, const std::vector<std::string>& parts);
 std::vector<std::string> parts_of(const Path& path);  // names below the metastore
 
 ObjectRow metastore_row(db::Transaction& t);
-std::optional<ObjectRow> child(db::Transaction& t, const std::string& parent, SecurableType type, std::string_view name);
-std::optional<ObjectRow> child_by_key(db::Transaction& t, const std::string& parent, SecurableType type, const std::string& key);
+std::optional<ObjectRow> child(db::Transaction& t, const std::string& parent, SecurableType type,
+                               std::string_view name);
+std::optional<ObjectRow> child_by_key(db::Transaction& t, const std::string& parent, SecurableType type,
+                                      const std::string& key);
 // nullopt when any step is missing.
 std::optional<Path> find_path(db::Transaction& t, SecurableType type, const std::vector<std::string>& parts);
 // Children of one type in order of their key, after `after` (a key), at most `limit`.
-std::vector<ObjectRow> children(db::Transaction& t, const std::string& parent, SecurableType type, std::string_view after,
-                                std::size_t limit);
+std::vector<ObjectRow> children(db::Transaction& t, const std::string& parent, SecurableType type,
+                                std::string_view after, std::size_t limit);
 bool has_children(db::Transaction& t, const std::string& parent);
 // kAlreadyExists when the name is taken; fills id (unless given), created and updated.
 void insert(db::Transaction& t, ObjectRow& row, const std::vector<std::string>& full_name);

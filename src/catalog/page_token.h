@@ -1,7 +1,7 @@
 #pragma once
 
-// Cursors of listings: the key of the last item of a page, bound to the listing that made it. A token of another listing,
-// another house, or one that was changed is refused, never interpreted.
+// Cursors of listings: the key of the last item of a page, bound to the listing that made it. A token of another
+// listing, another house, or one that was changed is refused, never interpreted.
 
 #include <string>
 #include <string_view>

@@ -10,33 +10,48 @@ using enum Privilege;
 constexpr PrivilegeSet kOnTables{kSelect, kModify};
 constexpr PrivilegeSet kOnVolumes{kReadVolume, kWriteVolume};
 constexpr PrivilegeSet kOnEverything{kBrowse, kManage, kAllPrivileges};
-constexpr PrivilegeSet kOnSchemas = kOnTables | kOnVolumes | kOnEverything |
-                                    PrivilegeSet{kUseSchema, kExecute, kCreateTable, kCreateModel, kCreateVolume, kCreateFunction};
+constexpr PrivilegeSet kOnSchemas =
+    kOnTables | kOnVolumes | kOnEverything |
+    PrivilegeSet{kUseSchema, kExecute, kCreateTable, kCreateModel, kCreateVolume, kCreateFunction};
 
 // Which of the privileges on it make an object visible. USE CATALOG shows the catalog but not what is in it.
 PrivilegeSet showing(SecurableType type) {
   switch (type) {
-    case SecurableType::kMetastore: return {};
-    case SecurableType::kCatalog: return kOnSchemas | PrivilegeSet{kUseCatalog, kCreateSchema};
-    case SecurableType::kSchema: return kOnSchemas;
-    case SecurableType::kTable: return kOnTables | kOnEverything;
-    case SecurableType::kVolume: return kOnVolumes | kOnEverything;
-    case SecurableType::kFunction: return kOnEverything | PrivilegeSet{kExecute};
-    case SecurableType::kModel: return kOnEverything | PrivilegeSet{kExecute, kModify};
+    case SecurableType::kMetastore:
+      return {};
+    case SecurableType::kCatalog:
+      return kOnSchemas | PrivilegeSet{kUseCatalog, kCreateSchema};
+    case SecurableType::kSchema:
+      return kOnSchemas;
+    case SecurableType::kTable:
+      return kOnTables | kOnEverything;
+    case SecurableType::kVolume:
+      return kOnVolumes | kOnEverything;
+    case SecurableType::kFunction:
+      return kOnEverything | PrivilegeSet{kExecute};
+    case SecurableType::kModel:
+      return kOnEverything | PrivilegeSet{kExecute, kModify};
     case SecurableType::kEndpoint:
-    case SecurableType::kExperiment: return kOnEverything | PrivilegeSet{kSelect, kModify, kExecute};
+    case SecurableType::kExperiment:
+      return kOnEverything | PrivilegeSet{kSelect, kModify, kExecute};
   }
   std::unreachable();
 }
 
-bool has_levels(SecurableType type) { return type == SecurableType::kEndpoint || type == SecurableType::kExperiment; }
+bool has_levels(SecurableType type) {
+  return type == SecurableType::kEndpoint || type == SecurableType::kExperiment;
+}
 
 PrivilegeSet including(Privilege privilege) {
   switch (privilege) {
-    case kSelect: return {kSelect, kModify, kExecute, kManage};
-    case kExecute: return {kExecute, kManage};
-    case kModify: return {kModify, kManage};
-    default: return {privilege};
+    case kSelect:
+      return {kSelect, kModify, kExecute, kManage};
+    case kExecute:
+      return {kExecute, kManage};
+    case kModify:
+      return {kModify, kManage};
+    default:
+      return {privilege};
   }
 }
 
@@ -54,8 +69,10 @@ std::optional<Privilege> key_to(SecurableType type) {
 
 PrivilegeSet grantable_on(SecurableType type) {
   switch (type) {
-    case SecurableType::kMetastore: return {kCreateCatalog, kManage};
-    default: return showing(type);
+    case SecurableType::kMetastore:
+      return {kCreateCatalog, kManage};
+    default:
+      return showing(type);
   }
 }
 

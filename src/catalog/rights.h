@@ -1,10 +1,10 @@
 #pragma once
 
-// The rule of "may they", as a pure function of what was granted: no database, no names. Databricks' Unity Catalog semantics:
-// grants and ownership reach downward; nothing is denied; USE CATALOG and USE SCHEMA are needed on the way; ALL PRIVILEGES
-// holds everything but MANAGE; BROWSE shows metadata without the way. MODIFY on a model must be granted on the model itself,
-// because MODIFY on a schema is about the data in its tables.
-// Endpoints and experiments know levels: MANAGE > MODIFY, EXECUTE > SELECT.
+// The rule of "may they", as a pure function of what was granted: no database, no names. Databricks' Unity Catalog
+// semantics: grants and ownership reach downward; nothing is denied; USE CATALOG and USE SCHEMA are needed on the way;
+// ALL PRIVILEGES holds everything but MANAGE; BROWSE shows metadata without the way. MODIFY on a model must be granted
+// on the model itself, because MODIFY on a schema is about the data in its tables. Endpoints and experiments know
+// levels: MANAGE > MODIFY, EXECUTE > SELECT.
 
 #include <cstdint>
 #include <optional>

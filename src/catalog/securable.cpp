@@ -56,22 +56,28 @@ std::string replaced(std::string_view text, std::string_view from, char to) {
 
 // Characters that would make two names look alike, or that a path, a URL or a line could not carry.
 bool is_refused(std::string_view c) {
-  if (c.size() == 1) return static_cast<unsigned char>(c[0]) <= 0x20 || c[0] == 0x7f || c[0] == '/' || c[0] == '`' || c[0] == '\\';
+  if (c.size() == 1)
+    return static_cast<unsigned char>(c[0]) <= 0x20 || c[0] == 0x7f || c[0] == '/' || c[0] == '`' || c[0] == '\\';
   if (c.size() == 2) return c[0] == '\xc2' && static_cast<unsigned char>(c[1]) <= 0xa0;  // C1 controls, no-break space
-  if (c == "\xe1\x9a\x80" || c == "\xe3\x80\x80" || c == "\xef\xbb\xbf") return true;        // ogham and wide blank, BOM
+  if (c == "\xe1\x9a\x80" || c == "\xe3\x80\x80" || c == "\xef\xbb\xbf") return true;    // ogham and wide blank, BOM
   if (!c.starts_with("\xe2\x80") && !c.starts_with("\xe2\x81")) return false;
   const auto last = static_cast<unsigned char>(c[2]);
   if (c[1] == '\x80') return last <= 0x8f || (last >= 0xa8 && last <= 0xaf);  // blanks, joiners, marks of direction
   return last >= 0x9f && last <= 0xaf;
 }
 
-std::size_t width_of(unsigned char first) { return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4; }
+std::size_t width_of(unsigned char first) {
+  return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
 
 std::vector<std::string> parse_parts(std::string_view text, std::size_t count) {
   auto parts = split_full_name(text);
   if (parts.size() != count) {
-    throw Error(ErrorCode::kInvalidArgument, "name '{}' has {} parts, not {}: write {}", codec::truncate_utf8(text, 1024), parts.size(),
-                count, count == 3 ? "catalog.schema.name" : count == 2 ? "catalog.schema" : "one name");
+    throw Error(ErrorCode::kInvalidArgument, "name '{}' has {} parts, not {}: write {}",
+                codec::truncate_utf8(text, 1024), parts.size(), count,
+                count == 3   ? "catalog.schema.name"
+                : count == 2 ? "catalog.schema"
+                             : "one name");
   }
   return parts;
 }
@@ -112,15 +118,19 @@ std::string checked_name(std::string_view name) {
   for (std::size_t i = 0; i < name.size();) {
     const std::size_t width = width_of(static_cast<unsigned char>(name[i]));
     if (is_refused(name.substr(i, width))) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "name '{}' holds a blank, a control character, '/', '\\' or a back-quote at byte {}: choose another name", name, i);
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          "name '{}' holds a blank, a control character, '/', '\\' or a back-quote at byte {}: choose another name",
+          name, i);
     }
     i += width;
   }
   return codec::normalize_nfc(name);
 }
 
-std::string name_key(std::string_view name) { return codec::fold_case(codec::normalize_nfc(name)); }
+std::string name_key(std::string_view name) {
+  return codec::fold_case(codec::normalize_nfc(name));
+}
 
 std::vector<std::string> split_full_name(std::string_view text) {
   constexpr std::size_t kLongest = 4 * (4 * limits::kNameCharacters + 3);
@@ -131,7 +141,8 @@ std::vector<std::string> split_full_name(std::string_view text) {
     std::size_t end;
     if (at < text.size() && text[at] == '`') {
       end = text.find('`', at + 1);
-      if (end == std::string_view::npos) throw Error(ErrorCode::kInvalidArgument, "name '{}' has an open back-quote", text);
+      if (end == std::string_view::npos)
+        throw Error(ErrorCode::kInvalidArgument, "name '{}' has an open back-quote", text);
       parts.push_back(checked_name(text.substr(at + 1, end - at - 1)));
       ++end;
       if (end < text.size() && text[end] != '.') {

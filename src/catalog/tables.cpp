@@ -13,9 +13,13 @@ namespace {
 using db::Transaction;
 
 // details of a table: {"prefix"}; of a vector index: {"index": true}
-bool is_index(const ObjectRow& row) { return row.details["index"].bool_or(false); }
+bool is_index(const ObjectRow& row) {
+  return row.details["index"].bool_or(false);
+}
 
-std::string prefix_of(const std::string& table_id) { return "tables/" + table_id; }
+std::string prefix_of(const std::string& table_id) {
+  return "tables/" + table_id;
+}
 
 // The full name of an index's table, where it still stands.
 std::string source_of(Transaction& t, const std::string& index_id) {
@@ -26,7 +30,8 @@ std::string source_of(Transaction& t, const std::string& index_id) {
   return row ? join_full_name({row->text(0), row->text(1), row->text(2)}) : std::string();
 }
 
-TableInfo table_info(const storage::ObjectStore& store, const std::string& catalog, const std::string& schema, const ObjectRow& row) {
+TableInfo table_info(const storage::ObjectStore& store, const std::string& catalog, const std::string& schema,
+                     const ObjectRow& row) {
   TableInfo info;
   info.id = row.id;
   info.catalog_name = catalog;
@@ -77,10 +82,14 @@ void discard(storage::ObjectStore& store, const std::string& prefix) {
 class Resolver : public sql::TableResolver {
  public:
   Resolver(Catalog& catalog, Principal who, std::string default_catalog, std::string default_schema)
-      : catalog_(catalog), who_(std::move(who)), default_catalog_(std::move(default_catalog)), default_schema_(std::move(default_schema)) {}
+      : catalog_(catalog),
+        who_(std::move(who)),
+        default_catalog_(std::move(default_catalog)),
+        default_schema_(std::move(default_schema)) {}
 
   delta::Table resolve(const std::vector<std::string>& name, sql::Access access) override {
-    return catalog_.open_table(who_, full(name), access == sql::Access::kRead ? Privilege::kSelect : Privilege::kModify);
+    return catalog_.open_table(who_, full(name),
+                               access == sql::Access::kRead ? Privilege::kSelect : Privilege::kModify);
   }
   void create(const std::vector<std::string>& name, const delta::CreateOptions& options) override {
     catalog_.create_table(who_, full(name), options, options.description);
@@ -100,8 +109,12 @@ class Resolver : public sql::TableResolver {
     const std::string& catalog = what == sql::Listed::kSchemas ? (in.empty() ? default_catalog_ : in.back())
                                                                : (in.size() == 2 ? in.front() : default_catalog_);
     switch (what) {
-      case sql::Listed::kCatalogs: collect([&] { return catalog_.list_catalogs(who_, page); }); break;
-      case sql::Listed::kSchemas: collect([&] { return catalog_.list_schemas(who_, catalog, page); }); break;
+      case sql::Listed::kCatalogs:
+        collect([&] { return catalog_.list_catalogs(who_, page); });
+        break;
+      case sql::Listed::kSchemas:
+        collect([&] { return catalog_.list_schemas(who_, catalog, page); });
+        break;
       case sql::Listed::kTables:
         collect([&] { return catalog_.list_tables(who_, catalog, in.empty() ? default_schema_ : in.back(), page); });
         break;
@@ -196,16 +209,18 @@ TableInfo Catalog::get_table(const Principal& who, std::string_view full_name) {
   return info;
 }
 
-Listing<TableInfo> Catalog::list_tables(const Principal& who, std::string_view catalog, std::string_view schema, const Page& page) {
+Listing<TableInfo> Catalog::list_tables(const Principal& who, std::string_view catalog, std::string_view schema,
+                                        const Page& page) {
   const Speaker speaker(who);
   const std::vector<std::string> parts{checked_name(catalog), checked_name(schema)};
   return impl_->database.reading([&](Transaction& t) {
     const Seen parent = look_up_visible(t, speaker, SecurableType::kSchema, parts);
-    return list_children<TableInfo>(t, impl_->metastore_id, speaker, parent, SecurableType::kTable, page, [&](const ObjectRow& row) {
-      TableInfo info = table_info(*impl_->store, parent.path[1].name, parent.path[2].name, row);
-      if (is_index(row)) info.source_table = source_of(t, row.id);
-      return info;
-    });
+    return list_children<TableInfo>(
+        t, impl_->metastore_id, speaker, parent, SecurableType::kTable, page, [&](const ObjectRow& row) {
+          TableInfo info = table_info(*impl_->store, parent.path[1].name, parent.path[2].name, row);
+          if (is_index(row)) info.source_table = source_of(t, row.id);
+          return info;
+        });
   });
 }
 
@@ -237,10 +252,11 @@ delta::Table Catalog::open_table(const Principal& who, std::string_view full_nam
   return impl_->tables.get(row.id, row.details.str("prefix"));
 }
 
-delta::Table Catalog::open_or_create_table(const Principal& who, std::string_view full_name, const delta::CreateOptions& options) {
+delta::Table Catalog::open_or_create_table(const Principal& who, std::string_view full_name,
+                                           const delta::CreateOptions& options) {
   const auto parts = three_parts(full_name);
-  const bool exists = impl_->database.reading(
-      [&](Transaction& t) { return find_path(t, SecurableType::kTable, parts).has_value(); });
+  const bool exists =
+      impl_->database.reading([&](Transaction& t) { return find_path(t, SecurableType::kTable, parts).has_value(); });
   if (!exists) {
     try {
       create_table(who, full_name, options);
@@ -251,7 +267,8 @@ delta::Table Catalog::open_or_create_table(const Principal& who, std::string_vie
   return open_table(who, full_name, Privilege::kModify);
 }
 
-std::unique_ptr<sql::TableResolver> Catalog::resolver(const Principal& who, std::string default_catalog, std::string default_schema) {
+std::unique_ptr<sql::TableResolver> Catalog::resolver(const Principal& who, std::string default_catalog,
+                                                      std::string default_schema) {
   return std::make_unique<Resolver>(*this, who, std::move(default_catalog), std::move(default_schema));
 }
 
@@ -274,7 +291,8 @@ void Catalog::unregister_index(const Principal& who, std::string_view full_name)
   const auto parts = three_parts(full_name);
   impl_->database.write([&](Transaction& t) {
     const Seen seen = look_up_for(t, speaker, Privilege::kManage, SecurableType::kTable, parts);
-    if (!is_index(seen.object())) throw Error(ErrorCode::kInvalidArgument, "'{}' is a table, not a vector index", full_name);
+    if (!is_index(seen.object()))
+      throw Error(ErrorCode::kInvalidArgument, "'{}' is a table, not a vector index", full_name);
     t.execute("DELETE FROM catalog_indexes WHERE index_id = $1", {seen.object().id});
     erase(t, seen.object().id);
   });

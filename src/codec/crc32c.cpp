@@ -57,12 +57,12 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc
 
 }  // namespace
 
-std::uint32_t crc32c(std::string_view bytes) {
+std::uint32_t crc32c(std::string_view bytes, std::uint32_t seed) {
 #if defined(__x86_64__)
   static const bool has_instruction = __builtin_cpu_supports("sse4.2");
-  if (has_instruction) return ~by_instruction(~0u, bytes.data(), bytes.size());
+  if (has_instruction) return ~by_instruction(~seed, bytes.data(), bytes.size());
 #endif
-  return ~by_tables(~0u, bytes.data(), bytes.size());
+  return ~by_tables(~seed, bytes.data(), bytes.size());
 }
 
 }  // namespace lakeloop::codec

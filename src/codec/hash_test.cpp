@@ -21,6 +21,7 @@ TEST(Hash, KnowsThePublishedVectors) {
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8A9136AAu);
   EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62A8AB43u);
   EXPECT_EQ(crc32c(""), 0u);
+  EXPECT_EQ(crc32c("6789", crc32c("12345")), 0xE3069283u);
 }
 
 // Bit by bit, as the definition says.

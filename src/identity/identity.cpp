@@ -20,7 +20,9 @@ constexpr std::int64_t kAdminsId = 1;
 
 constexpr std::string_view kColumns = "p.id, p.name, p.display_name, p.kind, p.active";
 
-std::string key_of(std::string_view name) { return codec::fold_case(codec::normalize_nfc(name)); }
+std::string key_of(std::string_view name) {
+  return codec::fold_case(codec::normalize_nfc(name));
+}
 
 std::string checked_name(std::string_view field, std::string_view text) {
   const std::string_view name = trim(text);
@@ -63,9 +65,10 @@ constexpr std::string_view kGroupsAbove =
     "UNION SELECT m.group_id FROM identity_members m JOIN above a ON m.member_id = a.id) ";
 
 void fill_groups(Transaction& t, std::int64_t id, Principal& principal) {
-  const auto rows = t.query(std::string(kGroupsAbove) +
-                                "SELECT p.id, p.name FROM identity_principals p JOIN above a ON p.id = a.id ORDER BY p.name_key",
-                            {id});
+  const auto rows =
+      t.query(std::string(kGroupsAbove) +
+                  "SELECT p.id, p.name FROM identity_principals p JOIN above a ON p.id = a.id ORDER BY p.name_key",
+              {id});
   for (const Row& row : rows) {
     principal.groups.push_back(row.text(1));
     if (row.integer(0) == kAdminsId) principal.admin = true;
@@ -118,13 +121,16 @@ Principal insert(Transaction& t, std::string name, std::string_view display_name
   const std::uint64_t random = std::stoull(random_hex(8), nullptr, 16);
   const auto id = static_cast<std::int64_t>(1'000'000'000'000'000 + random % 8'000'000'000'000'000);
   t.execute(
-      "INSERT INTO identity_principals (id, name, name_key, display_name, kind, active, created) VALUES ($1, $2, $3, $4, $5, 1, $6)",
-      {id, name, key, checked_text("display_name", display_name), static_cast<std::int64_t>(kind), Timestamp::now().micros});
+      "INSERT INTO identity_principals (id, name, name_key, display_name, kind, active, created) VALUES ($1, $2, $3, "
+      "$4, $5, 1, $6)",
+      {id, name, key, checked_text("display_name", display_name), static_cast<std::int64_t>(kind),
+       Timestamp::now().micros});
   return find_where(t, "p.id = $1", id)->principal;
 }
 
 void add_member(Transaction& t, std::int64_t group, std::int64_t member) {
-  t.execute("INSERT INTO identity_members (group_id, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", {group, member});
+  t.execute("INSERT INTO identity_members (group_id, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            {group, member});
 }
 
 void check_admin_left(Transaction& t, std::string_view name) {
@@ -139,7 +145,11 @@ void check_admin_left(Transaction& t, std::string_view name) {
 }
 
 TokenInfo token_from(const Row& row) {
-  TokenInfo info{.token_id = row.text(0), .comment = row.text(1), .created = {row.integer(2)}, .expires = {}, .owner = row.text(4)};
+  TokenInfo info{.token_id = row.text(0),
+                 .comment = row.text(1),
+                 .created = {row.integer(2)},
+                 .expires = {},
+                 .owner = row.text(4)};
   if (const auto expires = row.maybe_integer(3)) info.expires = Timestamp{*expires};
   return info;
 }
@@ -210,7 +220,8 @@ Principal Identity::authenticate(std::string_view token) {
 
   const std::uint64_t generation = impl_->cache.generation();
   auto entry = impl_->database.reading([&](Transaction& t) -> std::optional<TokenCache::Entry> {
-    const auto row = t.query_one("SELECT secret_sha256, expires, principal_id FROM identity_tokens WHERE token_id = $1", {parsed->id});
+    const auto row = t.query_one("SELECT secret_sha256, expires, principal_id FROM identity_tokens WHERE token_id = $1",
+                                 {parsed->id});
     if (!row || !codec::equal_constant_time(row->text(0), digest)) return std::nullopt;
     TokenCache::Entry found{.secret_sha256 = digest, .principal = {}, .expires = {}, .verified = Steady::now()};
     if (const auto expires = row->maybe_integer(1)) found.expires = Timestamp{*expires};
@@ -272,7 +283,8 @@ void Identity::remove_from_group(std::string_view group, std::string_view princi
 
 std::vector<Principal> Identity::members_of(std::string_view group) {
   return impl_->database.reading([&](Transaction& t) {
-    return all_where(t, "JOIN identity_members m ON m.member_id = p.id WHERE m.group_id = $1", need(t, "group", group).id);
+    return all_where(t, "JOIN identity_members m ON m.member_id = p.id WHERE m.group_id = $1",
+                     need(t, "group", group).id);
   });
 }
 
@@ -322,20 +334,27 @@ NewToken Identity::create_token(std::string_view principal, std::string_view com
                                 std::optional<std::chrono::seconds> lifetime) {
   using std::chrono::hours, std::chrono::seconds;
   if (lifetime && (*lifetime < seconds(1) || *lifetime > hours(24 * 3650))) {
-    throw Error(ErrorCode::kInvalidArgument, "the lifetime of a token is 1 second to 10 years, not {} s", lifetime->count());
+    throw Error(ErrorCode::kInvalidArgument, "the lifetime of a token is 1 second to 10 years, not {} s",
+                lifetime->count());
   }
   const std::string checked_comment = checked_text("comment", comment);
   const TokenText text = new_token_text();
-  NewToken made{.info = {.token_id = text.id, .comment = checked_comment, .created = Timestamp::now(), .expires = {}, .owner = {}},
+  NewToken made{.info = {.token_id = text.id,
+                         .comment = checked_comment,
+                         .created = Timestamp::now(),
+                         .expires = {},
+                         .owner = {}},
                 .token = print_token(text)};
   if (lifetime) made.info.expires = Timestamp{made.info.created.micros + lifetime->count() * 1'000'000};
   impl_->database.write([&](Transaction& t) {
     const Found owner = need(t, "principal", principal);
     if (owner.principal.kind == PrincipalKind::kGroup) {
-      throw Error(ErrorCode::kInvalidArgument, "'{}' is a group: only users and service principals have tokens", owner.principal.name);
+      throw Error(ErrorCode::kInvalidArgument, "'{}' is a group: only users and service principals have tokens",
+                  owner.principal.name);
     }
     if (!owner.principal.active) throw Error(ErrorCode::kInvalidArgument, "'{}' is inactive", owner.principal.name);
-    t.execute("DELETE FROM identity_tokens WHERE principal_id = $1 AND expires <= $2", {owner.id, made.info.created.micros});
+    t.execute("DELETE FROM identity_tokens WHERE principal_id = $1 AND expires <= $2",
+              {owner.id, made.info.created.micros});
     const auto count = t.query_one("SELECT count(*) FROM identity_tokens WHERE principal_id = $1", {owner.id});
     if (count->integer(0) >= static_cast<std::int64_t>(limits::kTokensPerPrincipal)) {
       throw Error(ErrorCode::kResourceExhausted, "'{}' has {} tokens already: revoke one first", owner.principal.name,
@@ -343,7 +362,8 @@ NewToken Identity::create_token(std::string_view principal, std::string_view com
     }
     made.info.owner = owner.principal.name;
     t.execute(
-        "INSERT INTO identity_tokens (token_id, principal_id, secret_sha256, comment, created, expires) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO identity_tokens (token_id, principal_id, secret_sha256, comment, created, expires) VALUES ($1, "
+        "$2, $3, $4, $5, $6)",
         {text.id, owner.id, codec::sha256_hex(text.secret), checked_comment, made.info.created.micros,
          made.info.expires ? db::Value(made.info.expires->micros) : db::Value()});
   });

@@ -1,8 +1,8 @@
 #pragma once
 
-// Who is calling: users, service principals, groups, personal access tokens. A token is "llp_" + public id + "_" + secret; only
-// its SHA-256 is kept, compared in constant time. Verified tokens are cached for seconds, so that a request costs no SQL; a
-// revoked token is refused at once. Names are unique over all kinds, without case. Thread-safe.
+// Who is calling: users, service principals, groups, personal access tokens. A token is "llp_" + public id + "_" +
+// secret; only its SHA-256 is kept, compared in constant time. Verified tokens are cached for seconds, so that a
+// request costs no SQL; a revoked token is refused at once. Names are unique over all kinds, without case. Thread-safe.
 //
 // The built-in group "admins" is who administers; membership is inherited through groups in groups. At least one active
 // administrator always remains (kConflict). "account users" means everybody and is nobody's name.
@@ -64,7 +64,8 @@ class Identity {
   Principal create_user(std::string_view name, std::string_view display_name, bool admin);
   Principal create_service_principal(std::string_view display_name);  // name = a new application id
   void create_group(std::string_view name);
-  // Both throw kNotFound for an unknown name. Adding twice and removing a stranger change nothing; a circle is kConflict.
+  // Both throw kNotFound for an unknown name. Adding twice and removing a stranger change nothing; a circle is
+  // kConflict.
   void add_to_group(std::string_view group, std::string_view principal);
   void remove_from_group(std::string_view group, std::string_view principal);
   std::vector<Principal> members_of(std::string_view group);  // direct ones
@@ -75,7 +76,8 @@ class Identity {
   std::vector<Principal> list(PrincipalKind kind);  // by name
 
   // `lifetime` is at least a second; without one the token does not expire.
-  NewToken create_token(std::string_view principal, std::string_view comment, std::optional<std::chrono::seconds> lifetime);
+  NewToken create_token(std::string_view principal, std::string_view comment,
+                        std::optional<std::chrono::seconds> lifetime);
   std::vector<TokenInfo> list_tokens(std::string_view principal);
   // The owner, or an administrator; for anybody else the token does not exist.
   void revoke_token(std::string_view token_id, const Principal& by);

@@ -20,7 +20,9 @@ bool is_lower_hex(std::string_view text) {
 
 }  // namespace
 
-TokenText new_token_text() { return {.id = random_hex(kIdDigits / 2), .secret = random_hex(kSecretDigits / 2)}; }
+TokenText new_token_text() {
+  return {.id = random_hex(kIdDigits / 2), .secret = random_hex(kSecretDigits / 2)};
+}
 
 std::string print_token(const TokenText& token) {
   std::string text(kPrefix);

@@ -1,6 +1,7 @@
 #pragma once
 
-// The text form of a personal access token, "llp_<16 hex id>_<64 hex secret>", and the cache of tokens that were verified.
+// The text form of a personal access token, "llp_<16 hex id>_<64 hex secret>", and the cache of tokens that were
+// verified.
 
 #include <cstdint>
 #include <optional>
@@ -32,8 +33,8 @@ class TokenCache {
   };
 
   [[nodiscard]] std::optional<Principal> find(const std::string& token_id, std::string_view secret_sha256) const;
-  // To be read before the database is asked: what was read under an older generation is not kept, because the rights may have
-  // changed meanwhile.
+  // To be read before the database is asked: what was read under an older generation is not kept, because the rights
+  // may have changed meanwhile.
   [[nodiscard]] std::uint64_t generation() const;
   void keep(const std::string& token_id, Entry entry, std::uint64_t generation);
   void clear();

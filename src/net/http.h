@@ -1,6 +1,7 @@
 #pragma once
 
-// HTTP messages as values (RFC 9110). Header names compare without case and are kept in lower case.
+// HTTP messages as values (RFC 9110). Header names compare without case and are kept in lower case; nothing here checks
+// what a value may hold: the server and the client refuse control characters when they write a head.
 
 #include <cstdint>
 #include <optional>
@@ -29,7 +30,7 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> items_;
 };
 
-// The query part, decoded once ('+' is a blank), order and repetitions kept.
+// The query part (without '?'), decoded once ('+' is a blank), order and repetitions kept. A broken escape stays as it is.
 using Query = std::vector<std::pair<std::string, std::string>>;
 Query parse_query(std::string_view raw);
 

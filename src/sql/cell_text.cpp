@@ -34,10 +34,14 @@ std::string timestamp_text(std::int64_t micros, bool with_zone) {
 Json nested(const Json& cell, const DataType& type) {
   if (cell.is_null()) return cell;
   switch (type.kind) {
-    case kDate: return format_date({cell.int_or(0) * kMicrosPerDay});
-    case kTimestamp: return timestamp_text(cell.int_or(0), true);
-    case kTimestampNtz: return timestamp_text(cell.int_or(0), false);
-    case kBinary: return codec::base64_encode(cell.string_or(""));
+    case kDate:
+      return format_date({cell.int_or(0) * kMicrosPerDay});
+    case kTimestamp:
+      return timestamp_text(cell.int_or(0), true);
+    case kTimestampNtz:
+      return timestamp_text(cell.int_or(0), false);
+    case kBinary:
+      return codec::base64_encode(cell.string_or(""));
     case kArray: {
       Json list = Json::array();
       if (cell.is_array() && type.element) {
@@ -53,19 +57,22 @@ Json nested(const Json& cell, const DataType& type) {
     case kMap: {
       if (cell.is_object()) {
         Json object = Json::object();
-        for (const auto& [key, value] : cell.members()) object.set(key, type.element ? nested(value, *type.element) : value);
+        for (const auto& [key, value] : cell.members())
+          object.set(key, type.element ? nested(value, *type.element) : value);
         return object;
       }
       Json list = Json::array();
       if (cell.is_array()) {
         for (const Json& entry : cell.items()) {
-          list.push_back(Json::object({{"key", type.key ? nested(entry["key"], *type.key) : entry["key"]},
-                                       {"value", type.element ? nested(entry["value"], *type.element) : entry["value"]}}));
+          list.push_back(
+              Json::object({{"key", type.key ? nested(entry["key"], *type.key) : entry["key"]},
+                            {"value", type.element ? nested(entry["value"], *type.element) : entry["value"]}}));
         }
       }
       return list;
     }
-    default: return cell;
+    default:
+      return cell;
   }
 }
 

@@ -73,7 +73,10 @@ std::string row_expression(Execution& run, const Tokens& tokens, std::string_vie
   if (tokens.empty()) throw Error(ErrorCode::kInvalidArgument, "{} is empty", what);
   Tokens wrapped = tokenize("SELECT (");
   wrapped.insert(wrapped.end(), tokens.begin(), tokens.end());
-  wrapped.push_back({.kind = TokenKind::kSymbol, .text = ")", .offset = tokens.back().offset + tokens.back().text.size(), .glued = false});
+  wrapped.push_back({.kind = TokenKind::kSymbol,
+                     .text = ")",
+                     .offset = tokens.back().offset + tokens.back().text.size(),
+                     .glued = false});
   check_row_expression(parse_query(Draft(wrapped, run.parameters)), what);
   return Draft(tokens, run.parameters).text();
 }
@@ -87,7 +90,8 @@ Target read_target(Reader& reader, std::initializer_list<std::string_view> ends)
   Target target{.name = reader.name(), .alias = {}};
   if (reader.take("AS")) {
     target.alias = reader.identifier("an alias");
-  } else if (reader.peek().is_identifier() && std::ranges::none_of(ends, [&](std::string_view end) { return reader.peek().is(end); })) {
+  } else if (reader.peek().is_identifier() &&
+             std::ranges::none_of(ends, [&](std::string_view end) { return reader.peek().is(end); })) {
     target.alias = reader.next().text;
   }
   return target;
@@ -101,12 +105,14 @@ std::string read_condition(Execution& run, Reader& reader, const Qualifiers& qua
 
 }  // namespace
 
-std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<std::string>& columns, const Query& query) {
+std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<std::string>& columns,
+                         const Query& query) {
   const delta::Schema schema = table.snapshot().schema;
   std::vector<std::size_t> targets;
   for (const std::string& name : columns) {
     targets.push_back(column_of(schema, name));
-    if (std::ranges::count(targets, targets.back()) > 1) throw Error(ErrorCode::kInvalidArgument, "column '{}' is named twice", name);
+    if (std::ranges::count(targets, targets.back()) > 1)
+      throw Error(ErrorCode::kInvalidArgument, "column '{}' is named twice", name);
   }
   if (columns.empty()) {
     for (std::size_t i = 0; i < schema.size(); ++i) targets.push_back(i);
@@ -124,18 +130,20 @@ std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<
   }
   std::vector<delta::Row> rows;
   std::int64_t bytes = 0;
-  sandbox.run("SELECT " + list + " FROM (" + query.text + ") AS \"/q\"(" + names + ')', run.parameters.values(), [&](delta::Row row) {
-    delta::Row full(schema.size());
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-      bytes += weight(row[i]);
-      full[targets[i]] = std::move(row[i]);
-    }
-    rows.push_back(std::move(full));
-    if (rows.size() > limits::kInsertRows || bytes > static_cast<std::int64_t>(limits::kInsertBytes)) {
-      throw Error(ErrorCode::kTooLarge, "one statement inserts at most {} rows and {} bytes: split it", limits::kInsertRows, limits::kInsertBytes);
-    }
-    return true;
-  });
+  sandbox.run("SELECT " + list + " FROM (" + query.text + ") AS \"/q\"(" + names + ')', run.parameters.values(),
+              [&](delta::Row row) {
+                delta::Row full(schema.size());
+                for (std::size_t i = 0; i < targets.size(); ++i) {
+                  bytes += weight(row[i]);
+                  full[targets[i]] = std::move(row[i]);
+                }
+                rows.push_back(std::move(full));
+                if (rows.size() > limits::kInsertRows || bytes > static_cast<std::int64_t>(limits::kInsertBytes)) {
+                  throw Error(ErrorCode::kTooLarge, "one statement inserts at most {} rows and {} bytes: split it",
+                              limits::kInsertRows, limits::kInsertBytes);
+                }
+                return true;
+              });
   const auto count = static_cast<std::int64_t>(rows.size());
   run.deadline.check();
   if (count > 0) table.append(rows, commit_options(run, "WRITE"));
@@ -144,14 +152,15 @@ std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<
 
 StatementResult run_insert(Execution& run, Reader& reader) {
   if (reader.peek().is("OVERWRITE")) {
-    throw Error(ErrorCode::kUnimplemented, "INSERT OVERWRITE is not supported: DELETE FROM the table, then INSERT INTO it");
+    throw Error(ErrorCode::kUnimplemented,
+                "INSERT OVERWRITE is not supported: DELETE FROM the table, then INSERT INTO it");
   }
   reader.expect("INTO");
   reader.take("TABLE");
   const auto name = reader.name();
   std::vector<std::string> columns;
-  const bool list = reader.peek().is('(') && reader.peek(1).is_identifier() && !reader.peek(1).is("SELECT") && !reader.peek(1).is("WITH") &&
-                    !reader.peek(1).is("VALUES") && !reader.peek(1).is("FROM");
+  const bool list = reader.peek().is('(') && reader.peek(1).is_identifier() && !reader.peek(1).is("SELECT") &&
+                    !reader.peek(1).is("WITH") && !reader.peek(1).is("VALUES") && !reader.peek(1).is("FROM");
   if (list) {
     reader.expect('(');
     do columns.push_back(reader.identifier("a column name"));
@@ -159,14 +168,16 @@ StatementResult run_insert(Execution& run, Reader& reader) {
     reader.expect(')');
   }
   delta::Table table = run.resolver.resolve(name, Access::kModify);
-  if (reader.at_end()) throw Error(ErrorCode::kInvalidArgument, "syntax error: INSERT INTO a table needs VALUES or a query");
+  if (reader.at_end())
+    throw Error(ErrorCode::kInvalidArgument, "syntax error: INSERT INTO a table needs VALUES or a query");
   return affected_rows(insert_rows(run, table, columns, plan_query(reader.rest(), run.parameters, run.resolver)));
 }
 
 StatementResult run_delete(Execution& run, Reader& reader) {
   reader.expect("FROM");
   const Target target = read_target(reader, {"WHERE", "USING"});
-  if (reader.peek().is("USING")) throw Error(ErrorCode::kUnimplemented, "DELETE ... USING is not supported: name the rows in WHERE");
+  if (reader.peek().is("USING"))
+    throw Error(ErrorCode::kUnimplemented, "DELETE ... USING is not supported: name the rows in WHERE");
   delta::Table table = run.resolver.resolve(target.name, Access::kModify);
   const std::string condition = read_condition(run, reader, Qualifiers(target.name, target.alias));
   return affected_rows(table.delete_where(condition, run.parameters.values(), commit_options(run, "DELETE")).deleted);
@@ -182,18 +193,22 @@ StatementResult run_update(Execution& run, Reader& reader) {
   do {
     const Tokens left = qualifiers.strip(reader.until("=,"));
     if (left.size() != 1 || !left[0].is_identifier()) {
-      throw Error(ErrorCode::kInvalidArgument, "syntax error: expected SET column = value, at position {}", reader.peek().offset);
+      throw Error(ErrorCode::kInvalidArgument, "syntax error: expected SET column = value, at position {}",
+                  reader.peek().offset);
     }
     const std::string& column = schema[column_of(schema, left[0].text)].name;
     reader.expect('=');
-    std::string value = row_expression(run, qualifiers.strip(reader.until(",", {"WHERE", "FROM"})), "the new value of '" + column + '\'');
+    std::string value = row_expression(run, qualifiers.strip(reader.until(",", {"WHERE", "FROM"})),
+                                       "the new value of '" + column + '\'');
     if (!assignments.emplace(column, std::move(value)).second) {
       throw Error(ErrorCode::kInvalidArgument, "column '{}' is set twice", column);
     }
   } while (reader.take(','));
-  if (reader.peek().is("FROM")) throw Error(ErrorCode::kUnimplemented, "UPDATE ... FROM is not supported: an update reads its own rows only");
+  if (reader.peek().is("FROM"))
+    throw Error(ErrorCode::kUnimplemented, "UPDATE ... FROM is not supported: an update reads its own rows only");
   const std::string condition = read_condition(run, reader, qualifiers);
-  return affected_rows(table.update_where(assignments, condition, run.parameters.values(), commit_options(run, "UPDATE")).updated);
+  return affected_rows(
+      table.update_where(assignments, condition, run.parameters.values(), commit_options(run, "UPDATE")).updated);
 }
 
 }  // namespace lakeloop::sql

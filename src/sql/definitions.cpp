@@ -25,8 +25,8 @@ Tokens read_type(Reader& reader) {
   int angles = 0;
   while (!reader.at_end()) {
     const Token& token = reader.peek();
-    if (angles == 0 && (token.is(',') || token.is(')') || token.is("NOT") || token.is("NULL") || token.is("COMMENT") || token.is("DEFAULT") ||
-                        token.is("GENERATED") || token.is("PRIMARY"))) {
+    if (angles == 0 && (token.is(',') || token.is(')') || token.is("NOT") || token.is("NULL") || token.is("COMMENT") ||
+                        token.is("DEFAULT") || token.is("GENERATED") || token.is("PRIMARY"))) {
       break;
     }
     if (token.is('<')) ++angles;
@@ -58,7 +58,8 @@ delta::Field read_column(Reader& reader) {
     }
   }
   for (const std::string_view word : {"DEFAULT", "GENERATED", "PRIMARY"}) {
-    if (reader.peek().is(word)) throw Error(ErrorCode::kUnimplemented, "column '{}': {} is not supported", field.name, word);
+    if (reader.peek().is(word))
+      throw Error(ErrorCode::kUnimplemented, "column '{}': {} is not supported", field.name, word);
   }
   return field;
 }
@@ -103,13 +104,16 @@ bool exists(TableResolver& resolver, const std::vector<std::string>& name) {
   }
 }
 
-StatementResult nothing() { return {}; }
+StatementResult nothing() {
+  return {};
+}
 
 }  // namespace
 
 StatementResult run_create(Execution& run, Reader& reader) {
   if (!reader.peek().is("TABLE")) {
-    throw Error(ErrorCode::kUnimplemented, "CREATE is for tables here: catalogs and schemas are made through the catalog's API");
+    throw Error(ErrorCode::kUnimplemented,
+                "CREATE is for tables here: catalogs and schemas are made through the catalog's API");
   }
   reader.expect("TABLE");
   bool if_not_exists = false;
@@ -129,7 +133,8 @@ StatementResult run_create(Execution& run, Reader& reader) {
   while (!reader.at_end() && !reader.peek().is("AS")) {
     if (reader.take("USING")) {
       const std::string provider = reader.identifier("a table format");
-      if (!iequals(provider, "delta")) throw Error(ErrorCode::kUnimplemented, "tables are Delta tables: USING {} is not supported", provider);
+      if (!iequals(provider, "delta"))
+        throw Error(ErrorCode::kUnimplemented, "tables are Delta tables: USING {} is not supported", provider);
     } else if (reader.take("PARTITIONED")) {
       reader.expect("BY");
       options.partition_columns = read_names(reader);
@@ -164,7 +169,8 @@ StatementResult run_create(Execution& run, Reader& reader) {
 
 StatementResult run_drop(Execution& run, Reader& reader) {
   if (!reader.peek().is("TABLE")) {
-    throw Error(ErrorCode::kUnimplemented, "DROP is for tables here: catalogs and schemas are deleted through the catalog's API");
+    throw Error(ErrorCode::kUnimplemented,
+                "DROP is for tables here: catalogs and schemas are deleted through the catalog's API");
   }
   reader.expect("TABLE");
   bool if_exists = false;

@@ -9,25 +9,33 @@
 namespace lakeloop::sql {
 namespace {
 
-bool opens(const Token& token) { return token.is('(') || token.is('[') || token.is('{'); }
-bool closes(const Token& token) { return token.is(')') || token.is(']') || token.is('}'); }
+bool opens(const Token& token) {
+  return token.is('(') || token.is('[') || token.is('{');
+}
+bool closes(const Token& token) {
+  return token.is(')') || token.is(']') || token.is('}');
+}
 
-// In [a:b] and {'key': value} a colon after a value separates; it starts no parameter. Neither does one glued to a name.
+// In [a:b] and {'key': value} a colon after a value separates; it starts no parameter. Neither does one glued to a
+// name.
 bool starts_parameter(const Token* before, const Token& colon, const Token& name, char bracket) {
   if (!name.is_identifier() || !name.glued) return false;
   if (!before) return true;
   if (before->is(':')) return false;
-  const bool value = before->is_identifier() || before->kind == TokenKind::kString || before->kind == TokenKind::kNumber || closes(*before);
+  const bool value = before->is_identifier() || before->kind == TokenKind::kString ||
+                     before->kind == TokenKind::kNumber || closes(*before);
   if (bracket == '[' || bracket == '{') return !value;
   return !(value && colon.glued);
 }
 
-// VERSION AS OF 3 | TIMESTAMP AS OF '...' | FOR VERSION AS OF ... | @v3, after a name. The number of tokens, 0 when there is none.
+// VERSION AS OF 3 | TIMESTAMP AS OF '...' | FOR VERSION AS OF ... | @v3, after a name. The number of tokens, 0 when
+// there is none.
 std::size_t time_travel(const Tokens& tokens, std::size_t at, AsOf& as_of) {
   const Reader look(tokens, at);
   if (look.peek().is('@') && look.peek().glued && look.peek(1).glued && look.peek(1).kind == TokenKind::kWord) {
     const std::string_view word = look.peek(1).text;
-    const auto version = word.starts_with('v') || word.starts_with('V') ? parse_number<std::int64_t>(word.substr(1)) : std::nullopt;
+    const auto version =
+        word.starts_with('v') || word.starts_with('V') ? parse_number<std::int64_t>(word.substr(1)) : std::nullopt;
     if (!version) return 0;
     as_of.version = *version;
     return 2;
@@ -45,9 +53,11 @@ std::size_t time_travel(const Tokens& tokens, std::size_t at, AsOf& as_of) {
     }
   } else {
     if (value.kind == TokenKind::kString) as_of.timestamp = parse_timestamp(text);
-    if (!as_of.timestamp && value.kind == TokenKind::kString) as_of.timestamp = parse_timestamp(text + "Z");  // without zone: UTC
+    if (!as_of.timestamp && value.kind == TokenKind::kString)
+      as_of.timestamp = parse_timestamp(text + "Z");  // without zone: UTC
     if (!as_of.timestamp) {
-      throw Error(ErrorCode::kInvalidArgument, "TIMESTAMP AS OF needs a string like '2026-01-02T03:04:05Z', not {}", value.text.substr(0, 80));
+      throw Error(ErrorCode::kInvalidArgument, "TIMESTAMP AS OF needs a string like '2026-01-02T03:04:05Z', not {}",
+                  value.text.substr(0, 80));
     }
   }
   return skip + 4;
@@ -69,7 +79,8 @@ Parameters::Parameters(const std::vector<Parameter>& given) {
     const delta::DataType parsed = delta::type_from_text(type);
     using enum delta::TypeKind;
     if (parsed.kind == kStruct || parsed.kind == kArray || parsed.kind == kMap || parsed.kind == kBinary) {
-      throw Error(ErrorCode::kInvalidArgument, "parameter '{}' has type {}: only scalar types can be bound", parameter.name, type);
+      throw Error(ErrorCode::kInvalidArgument, "parameter '{}' has type {}: only scalar types can be bound",
+                  parameter.name, type);
     }
     if (has(parameter.name)) throw Error(ErrorCode::kInvalidArgument, "parameter '{}' is given twice", parameter.name);
     known_.push_back({.parameter = &parameter, .type = parsed.duckdb()});
@@ -99,14 +110,20 @@ Draft::Draft(const Tokens& tokens, Parameters& parameters) {
     const Token& token = tokens[i];
     if (opens(token)) brackets += token.text;
     if (closes(token) && !brackets.empty()) brackets.pop_back();
-    if (token.is(';')) throw Error(ErrorCode::kInvalidArgument, "one statement at a time: a second one starts at position {}", token.offset + 1);
+    if (token.is(';'))
+      throw Error(ErrorCode::kInvalidArgument, "one statement at a time: a second one starts at position {}",
+                  token.offset + 1);
     if (token.is('?') || token.is('$')) {
-      throw Error(ErrorCode::kInvalidArgument, "syntax error: unexpected '{}' at position {}: parameters are written :name", token.text,
+      throw Error(ErrorCode::kInvalidArgument,
+                  "syntax error: unexpected '{}' at position {}: parameters are written :name", token.text,
                   token.offset);
     }
-    Piece piece{.token = token, .text = print(token)};
+    Piece piece;
+    piece.token = token;
+    piece.text = print(token);
     if (token.is(':') && i + 1 < tokens.size() &&
-        starts_parameter(i > 0 ? &tokens[i - 1] : nullptr, token, tokens[i + 1], brackets.empty() ? '\0' : brackets.back())) {
+        starts_parameter(i > 0 ? &tokens[i - 1] : nullptr, token, tokens[i + 1],
+                         brackets.empty() ? '\0' : brackets.back())) {
       piece.text = parameters.use(tokens[++i].text);
       piece.token.kind = TokenKind::kString;  // opaque from here on
     } else if (token.is_identifier()) {

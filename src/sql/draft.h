@@ -1,8 +1,8 @@
 #pragma once
 
-// A query on its way from Spark's dialect to DuckDB's: back-quotes become double quotes, `:name` becomes a bound and cast $n, time travel
-// clauses are taken out and kept beside the name. The text is built from tokens, so nothing inside a string or a comment is
-// ever changed, and no value is pasted.
+// A query on its way from Spark's dialect to DuckDB's: back-quotes become double quotes, `:name` becomes a bound and
+// cast $n, time travel clauses are taken out and kept beside the name. The text is built from tokens, so nothing inside
+// a string or a comment is ever changed, and no value is pasted.
 
 #include <optional>
 #include <string>

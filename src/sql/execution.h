@@ -27,7 +27,8 @@ StatementResult run_create(Execution& run, Reader& reader);
 StatementResult run_drop(Execution& run, Reader& reader);
 
 // Appends the rows of a query, cast to the columns that are named (all when empty) and NULL elsewhere.
-std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<std::string>& columns, const Query& query);
+std::int64_t insert_rows(Execution& run, delta::Table& table, const std::vector<std::string>& columns,
+                         const Query& query);
 // One row, one column "num_affected_rows".
 StatementResult affected_rows(std::int64_t count);
 

@@ -19,8 +19,8 @@ namespace {
 using delta::quote_identifier;
 using delta::quote_literal;
 
-// Interrupts a running statement when its deadline passes or its client leaves, again and again until it has stopped: an
-// interrupt that comes between two steps is lost.
+// Interrupts a running statement when its deadline passes or its client leaves, again and again until it has stopped:
+// an interrupt that comes between two steps is lost.
 class Watch {
  public:
   Watch(delta::Duck& duck, const Deadline& deadline)
@@ -30,7 +30,8 @@ class Watch {
           const auto over = [&] { return deadline.cancelled().stop_requested() || deadline.expired(); };
           while (!done.stop_requested()) {
             // Capped, because a notification may come just before the wait.
-            const auto wait = over() ? std::chrono::milliseconds(10) : std::min(deadline.left(), std::chrono::milliseconds(200));
+            const auto wait =
+                over() ? std::chrono::milliseconds(10) : std::min(deadline.left(), std::chrono::milliseconds(200));
             wake_.wait_for(lock, done, wait, [] { return false; });
             if (!done.stop_requested() && over()) duck.interrupt();
           }
@@ -62,8 +63,8 @@ delta::Snapshot snapshot_of(const delta::Table& table, const AsOf& as_of) {
   return table.snapshot();
 }
 
-// A view stands where the name in the query points to, so that columns may be qualified as the user is used to. Where DuckDB
-// could not tell names apart, the database gets a name that no catalog can have.
+// A view stands where the name in the query points to, so that columns may be qualified as the user is used to. Where
+// DuckDB could not tell names apart, the database gets a name that no catalog can have.
 Query::View place_view(const Draft::Name& name, std::size_t number) {
   const auto& parts = name.parts;
   const bool as_named = parts.size() == 3 && name.as_of.newest() && !is_reserved(parts[0]);
@@ -97,7 +98,8 @@ Query plan_query(const Tokens& tokens, Parameters& parameters, TableResolver& re
   std::vector<std::string> keys;
   for (const std::size_t offset : table_offsets(tree, draft)) {
     const Draft::Name name = *draft.name_at(offset);
-    if (name.parts.size() > 3) throw Error(ErrorCode::kInvalidArgument, "the name '{}' has more than three parts", join(name.parts, "."));
+    if (name.parts.size() > 3)
+      throw Error(ErrorCode::kInvalidArgument, "the name '{}' has more than three parts", join(name.parts, "."));
     const std::string key = key_of(name);
     auto found = static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin());
     if (found == keys.size()) {
@@ -116,13 +118,17 @@ Query plan_query(const Tokens& tokens, Parameters& parameters, TableResolver& re
 }
 
 Sandbox::Sandbox(const std::vector<Query::View>& views, std::uint64_t memory_limit, const Deadline& deadline)
-    : deadline_(deadline), database_({.threads = 2, .memory_limit = format("{}KiB", memory_limit / 1024)}), duck_(database_) {
+    : deadline_(deadline),
+      database_({.threads = 2, .memory_limit = format("{}KiB", memory_limit / 1024)}),
+      duck_(database_) {
   duck_.execute("SET temp_directory = ''");
-  if (const std::string paths = allowed_paths(views); !paths.empty()) duck_.execute("SET allowed_paths = [" + paths + "]");
+  if (const std::string paths = allowed_paths(views); !paths.empty())
+    duck_.execute("SET allowed_paths = [" + paths + "]");
   duck_.execute("SET enable_external_access = false");
   std::set<std::string> made;
   for (const Query::View& view : views) {
-    const std::string database = quote_identifier(view.database), schema = database + '.' + quote_identifier(view.schema);
+    const std::string database = quote_identifier(view.database),
+                      schema = database + '.' + quote_identifier(view.schema);
     if (made.insert(ascii_lower(database)).second) duck_.execute("ATTACH ':memory:' AS " + database);
     if (made.insert(ascii_lower(schema)).second) duck_.execute("CREATE SCHEMA IF NOT EXISTS " + schema);
     deadline_.check();
@@ -133,9 +139,12 @@ Sandbox::Sandbox(const std::vector<Query::View>& views, std::uint64_t memory_lim
 
 Sandbox::~Sandbox() = default;
 
-delta::Schema Sandbox::describe(const std::string& sql) { return duck_.describe(sql); }
+delta::Schema Sandbox::describe(const std::string& sql) {
+  return duck_.describe(sql);
+}
 
-void Sandbox::run(const std::string& sql, const std::vector<Json>& parameters, const std::function<bool(delta::Row)>& take) {
+void Sandbox::run(const std::string& sql, const std::vector<Json>& parameters,
+                  const std::function<bool(delta::Row)>& take) {
   deadline_.check();
   const Watch watch(duck_, deadline_);
   try {

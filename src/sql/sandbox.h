@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs one query where it can do no harm: a DuckDB instance of its own that may open the files of the tables it names and
-// nothing else, with its settings locked, memory bounded and no spilling to disk.
+// Runs one query where it can do no harm: a DuckDB instance of its own that may open the files of the tables it names
+// and nothing else, with its settings locked, memory bounded and no spilling to disk.
 
 #include <functional>
 #include <string>

@@ -1,5 +1,6 @@
 #include "sql/statement.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/limits.h"
@@ -16,9 +17,13 @@ bool is_query(const Token& first) {
   return std::ranges::any_of(kQueryWords, [&](std::string_view word) { return first.is(word); });
 }
 
-delta::Field text_column(std::string name) { return {.name = std::move(name), .type = delta::TypeKind::kString}; }
+delta::Field text_column(std::string name) {
+  return {.name = std::move(name), .type = delta::TypeKind::kString};
+}
 
-std::string name_at(const Tokens& tokens) { return tokens.empty() ? std::string("nothing") : tokens.front().text.substr(0, 40); }
+std::string name_at(const Tokens& tokens) {
+  return tokens.empty() ? std::string("nothing") : tokens.front().text.substr(0, 40);
+}
 
 }  // namespace
 
@@ -34,7 +39,11 @@ std::int64_t weight(const Json& cell) {
 }
 
 StatementResult affected_rows(std::int64_t count) {
-  return {.schema = {{.name = "num_affected_rows", .type = delta::TypeKind::kLong}}, .rows = {{Json(count)}}, .affected = count};
+  StatementResult result;
+  result.schema = {{.name = "num_affected_rows", .type = delta::TypeKind::kLong}};
+  result.rows = {{Json(count)}};
+  result.affected = count;
+  return result;
 }
 
 StatementResult run_query(Execution& run, const Tokens& tokens) {
@@ -45,7 +54,8 @@ StatementResult run_query(Execution& run, const Tokens& tokens) {
   std::int64_t bytes = 0;
   sandbox.run(query.text, run.parameters.values(), [&](delta::Row row) {
     for (const Json& cell : row) bytes += weight(cell);
-    result.truncated = static_cast<std::int64_t>(result.rows.size()) >= run.options.row_limit || bytes > run.options.byte_limit;
+    result.truncated =
+        static_cast<std::int64_t>(result.rows.size()) >= run.options.row_limit || bytes > run.options.byte_limit;
     if (!result.truncated) result.rows.push_back(std::move(row));
     return !result.truncated;
   });
@@ -57,7 +67,8 @@ StatementResult run_explain(Execution& run, Reader& reader) {
   if (!is_query(reader.peek())) throw Error(ErrorCode::kInvalidArgument, "EXPLAIN is for queries: EXPLAIN SELECT ...");
   const Query query = plan_query(reader.rest(), run.parameters, run.resolver);
   Sandbox sandbox(query.views, run.options.memory_limit, run.deadline);
-  StatementResult result{.schema = {text_column("plan")}};
+  StatementResult result;
+  result.schema = {text_column("plan")};
   sandbox.run("EXPLAIN " + query.text, run.parameters.values(), [&](delta::Row row) {
     result.rows.push_back({row.back()});
     return true;
@@ -66,7 +77,8 @@ StatementResult run_explain(Execution& run, Reader& reader) {
 }
 
 StatementResult run_describe(Execution& run, Reader& reader) {
-  StatementResult result{.schema = {text_column("col_name"), text_column("data_type"), text_column("comment")}};
+  StatementResult result;
+  result.schema = {text_column("col_name"), text_column("data_type"), text_column("comment")};
   delta::Schema schema;
   std::vector<std::string> partitions;
   if (reader.take("QUERY") || is_query(reader.peek())) {
@@ -124,14 +136,17 @@ StatementResult run_show(Execution& run, Reader& reader) {
   } else if (reader.take("COLUMNS")) {
     read_in(3);
     result.schema = {text_column("col_name")};
-    for (const auto& field : run.resolver.resolve(in, Access::kRead).snapshot().schema) result.rows.push_back({Json(field.name)});
+    for (const auto& field : run.resolver.resolve(in, Access::kRead).snapshot().schema)
+      result.rows.push_back({Json(field.name)});
   } else {
-    throw Error(ErrorCode::kUnimplemented, "SHOW knows CATALOGS, SCHEMAS [IN catalog], TABLES [IN schema] and COLUMNS IN table");
+    throw Error(ErrorCode::kUnimplemented,
+                "SHOW knows CATALOGS, SCHEMAS [IN catalog], TABLES [IN schema] and COLUMNS IN table");
   }
   return result;
 }
 
-StatementResult execute(std::string_view statement, TableResolver& resolver, const StatementOptions& options, const Deadline& deadline) {
+StatementResult execute(std::string_view statement, TableResolver& resolver, const StatementOptions& options,
+                        const Deadline& deadline) {
   if (statement.size() > limits::kStatementText) {
     throw Error(ErrorCode::kTooLarge, "the statement has more than {} bytes", limits::kStatementText);
   }
@@ -140,10 +155,12 @@ StatementResult execute(std::string_view statement, TableResolver& resolver, con
   while (!tokens.empty() && tokens.back().is(';')) tokens.pop_back();
   for (const Token& token : tokens) {
     if (token.is(';')) {
-      throw Error(ErrorCode::kInvalidArgument, "one statement at a time: a second one starts after position {}", token.offset);
+      throw Error(ErrorCode::kInvalidArgument, "one statement at a time: a second one starts after position {}",
+                  token.offset);
     }
   }
-  Execution run{.resolver = resolver, .options = options, .deadline = deadline, .parameters = Parameters(options.parameters)};
+  Execution run{
+      .resolver = resolver, .options = options, .deadline = deadline, .parameters = Parameters(options.parameters)};
   Reader reader(tokens);
   if (is_query(reader.peek())) return run_query(run, tokens);
   if (reader.take("EXPLAIN")) return run_explain(run, reader);
@@ -155,7 +172,8 @@ StatementResult execute(std::string_view statement, TableResolver& resolver, con
   if (reader.take("CREATE")) return run_create(run, reader);
   if (reader.take("DROP")) return run_drop(run, reader);
   throw Error(ErrorCode::kInvalidArgument,
-              "a statement that starts with '{}' is not supported: SELECT, INSERT, UPDATE, DELETE, CREATE TABLE, DROP TABLE, DESCRIBE, SHOW "
+              "a statement that starts with '{}' is not supported: SELECT, INSERT, UPDATE, DELETE, CREATE TABLE, DROP "
+              "TABLE, DESCRIBE, SHOW "
               "and EXPLAIN are",
               name_at(tokens));
 }

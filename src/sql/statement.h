@@ -1,10 +1,11 @@
 #pragma once
 
-// One SQL statement over Delta tables, in DuckDB. Each statement runs in a fresh in-memory database that can see nothing but
-// the files of the tables it names and its caller may read: no other file, no network, no settings, no attach.
-// SELECT (with CTEs), DESCRIBE/SHOW of what the resolver knows, EXPLAIN; INSERT, UPDATE, DELETE, CREATE TABLE [AS] and DROP
-// TABLE become Delta commits. Time travel: `t VERSION AS OF n`, `t TIMESTAMP AS OF '...'`, `t@v3`. Parameters are `:name`.
-// Conditions and assignments of UPDATE and DELETE read the row only: no subqueries (kUnimplemented). Thread-safe.
+// One SQL statement over Delta tables, in DuckDB. Each statement runs in a fresh in-memory database that can see
+// nothing but the files of the tables it names and its caller may read: no other file, no network, no settings, no
+// attach. SELECT (with CTEs), DESCRIBE/SHOW of what the resolver knows, EXPLAIN; INSERT, UPDATE, DELETE, CREATE TABLE
+// [AS] and DROP TABLE become Delta commits. Time travel: `t VERSION AS OF n`, `t TIMESTAMP AS OF '...'`, `t@v3`.
+// Parameters are `:name`. Conditions and assignments of UPDATE and DELETE read the row only: no subqueries
+// (kUnimplemented). Thread-safe.
 
 #include <cstdint>
 #include <functional>
@@ -45,7 +46,7 @@ struct StatementOptions {
   std::int64_t row_limit = 100'000;
   std::int64_t byte_limit = 25 * 1024 * 1024;
   std::uint64_t memory_limit = 512ull * 1024 * 1024;
-  std::string user;              // written into the commits that the statement makes
+  std::string user;  // written into the commits that the statement makes
 };
 
 struct StatementResult {
@@ -59,8 +60,8 @@ struct StatementResult {
 StatementResult execute(std::string_view statement, TableResolver& resolver, const StatementOptions& options,
                         const Deadline& deadline);
 
-// A cell as text, as the statement execution API prints it (JSON_ARRAY): dates "2026-01-02", timestamps ISO 8601, numbers in
-// full, booleans "true"/"false", nested values as JSON. nullopt for NULL.
+// A cell as text, as the statement execution API prints it (JSON_ARRAY): dates "2026-01-02", timestamps ISO 8601,
+// numbers in full, booleans "true"/"false", nested values as JSON. nullopt for NULL.
 std::optional<std::string> cell_text(const Json& cell, const delta::DataType& type);
 
 }  // namespace lakeloop::sql

@@ -1,8 +1,8 @@
 #pragma once
 
-// What a query reads, found in DuckDB's own syntax tree: the tables by place and name, with common table expressions told
-// apart by their scope. A tree that does anything but read named tables is refused: files, table functions beyond a
-// short list, functions that look at the process.
+// What a query reads, found in DuckDB's own syntax tree: the tables by place and name, with common table expressions
+// told apart by their scope. A tree that does anything but read named tables is refused: files, table functions beyond
+// a short list, functions that look at the process.
 
 #include <string>
 #include <string_view>

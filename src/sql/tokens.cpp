@@ -11,12 +11,18 @@ namespace {
 
 const Token kEndToken{};
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 bool is_word_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
-bool is_word_part(char c) { return is_word_start(c) || is_digit(c); }
+bool is_word_part(char c) {
+  return is_word_start(c) || is_digit(c);
+}
 
 class Scanner {
  public:
@@ -135,7 +141,8 @@ class Scanner {
   }
 
   void scan_number() {
-    while (is_word_part(at()) || at() == '.' || ((at() == '+' || at() == '-') && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E'))) {
+    while (is_word_part(at()) || at() == '.' ||
+           ((at() == '+' || at() == '-') && (text_[at_ - 1] == 'e' || text_[at_ - 1] == 'E'))) {
       ++at_;
     }
     add(TokenKind::kNumber, std::string(text_.substr(start_, at_ - start_)));
@@ -149,18 +156,25 @@ class Scanner {
 
 }  // namespace
 
-bool Token::is(std::string_view keyword) const { return kind == TokenKind::kWord && iequals(text, keyword); }
+bool Token::is(std::string_view keyword) const {
+  return kind == TokenKind::kWord && iequals(text, keyword);
+}
 
-Tokens tokenize(std::string_view statement) { return Scanner(statement).run(); }
+Tokens tokenize(std::string_view statement) {
+  return Scanner(statement).run();
+}
 
 std::string string_content(const Token& token) {
   if (token.kind != TokenKind::kString || token.text[0] != '\'') {
-    throw Error(ErrorCode::kInvalidArgument, "syntax error: expected a string in single quotes at position {}", token.offset);
+    throw Error(ErrorCode::kInvalidArgument, "syntax error: expected a string in single quotes at position {}",
+                token.offset);
   }
   return replace_all(token.text.substr(1, token.text.size() - 2), "''", "'");
 }
 
-const Token& Reader::peek(std::size_t ahead) const { return at_ + ahead < tokens_.size() ? tokens_[at_ + ahead] : kEndToken; }
+const Token& Reader::peek(std::size_t ahead) const {
+  return at_ + ahead < tokens_.size() ? tokens_[at_ + ahead] : kEndToken;
+}
 
 const Token& Reader::next() {
   const Token& token = peek();
@@ -181,9 +195,10 @@ bool Reader::take(char symbol) {
 }
 
 void Reader::fail(std::string_view expected) const {
-  if (at_end()) throw Error(ErrorCode::kInvalidArgument, "syntax error: expected {} at the end of the statement", expected);
-  throw Error(ErrorCode::kInvalidArgument, "syntax error: expected {} and not '{}' at position {}", expected, peek().text.substr(0, 80),
-              peek().offset);
+  if (at_end())
+    throw Error(ErrorCode::kInvalidArgument, "syntax error: expected {} at the end of the statement", expected);
+  throw Error(ErrorCode::kInvalidArgument, "syntax error: expected {} and not '{}' at position {}", expected,
+              peek().text.substr(0, 80), peek().offset);
 }
 
 void Reader::expect(std::string_view keyword) {
@@ -206,7 +221,8 @@ std::string Reader::identifier(std::string_view what) {
 std::vector<std::string> Reader::name() {
   std::vector<std::string> parts{identifier("a table name")};
   while (take('.')) parts.push_back(identifier("a name after '.'"));
-  if (parts.size() > 3) throw Error(ErrorCode::kInvalidArgument, "the name '{}' has more than three parts", join(parts, "."));
+  if (parts.size() > 3)
+    throw Error(ErrorCode::kInvalidArgument, "the name '{}' has more than three parts", join(parts, "."));
   return parts;
 }
 

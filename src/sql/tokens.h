@@ -1,7 +1,7 @@
 #pragma once
 
-// The words of a SQL statement, as Spark and DuckDB both write them: enough to find names, parameters and clauses without
-// being fooled by quotes and comments. Comments are left out.
+// The words of a SQL statement, as Spark and DuckDB both write them: enough to find names, parameters and clauses
+// without being fooled by quotes and comments. Comments are left out.
 
 #include <cstdint>
 #include <optional>
