@@ -100,4 +100,25 @@ inline constexpr std::size_t kAttributesPerSpan = 1000;
 inline constexpr std::size_t kMirrorRows = 5000;                   // of one commit to system.mlflow.*
 inline constexpr std::size_t kMirrorBytes = 16 * 1024 * 1024;
 
+// --- text formats
+inline constexpr std::size_t kYamlBytes = 16 * 1024 * 1024;
+inline constexpr std::size_t kYamlAliasBytes = 1024 * 1024;        // what aliases may add to a document
+inline constexpr std::size_t kCaseFoldBytes = 512ull * 1024 * 1024;
+
+// --- metadata store
+inline constexpr std::size_t kDatabaseReaders = 8;                 // connections; more readers wait
+inline constexpr auto kDatabaseWait = 30s;                         // for a connection, then 503
+inline constexpr std::size_t kDatabaseRows = 1'000'000;            // of one query
+inline constexpr std::size_t kDatabaseStatements = 256;            // prepared, per connection
+inline constexpr std::size_t kDatabaseGroupWriters = 64;           // that share one commit
+
+// --- journal (more in JournalOptions)
+inline constexpr std::size_t kJournalBatchBytes = 32 * 1024 * 1024;  // waiting for a sync; then appends wait
+inline constexpr std::size_t kJournalConsumers = 1000;
+
+// --- child processes (more in ChildLimits)
+inline constexpr std::size_t kSpawnQueue = 1024;
+inline constexpr std::uintmax_t kChildLogBytes = 16ull * 1024 * 1024;
+inline constexpr std::size_t kChildErrorBytes = 16 * 1024;         // the end of its standard error that is kept
+
 }  // namespace lakeloop::limits

@@ -12,16 +12,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "process/log_writer.h"
 #include "process/spawn.h"
 
 namespace lakeloop::process {
-namespace {
-
-constexpr std::uint64_t kLogBytes = 16ull * 1024 * 1024;
-
-}  // namespace
 
 std::string ChildExit::text() const {
   if (signal == 0) return format("exit code {}", code);
@@ -55,7 +51,7 @@ std::unique_ptr<Child> Child::spawn(ChildOptions options) {
       throw Error(ErrorCode::kResourceExhausted, "cannot make a pipe: {}", std::strerror(errno));
     FileHandle reading(ends[0]);
     output = FileHandle(ends[1]);
-    impl->log = std::make_unique<LogWriter>(std::move(reading), options.log_file, kLogBytes);
+    impl->log = std::make_unique<LogWriter>(std::move(reading), options.log_file, limits::kChildLogBytes);
   }
   impl->process = spawn_process(options, output.get(), output.get());
   return std::unique_ptr<Child>(new Child(std::move(impl)));

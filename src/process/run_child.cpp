@@ -10,13 +10,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "process/child.h"
 #include "process/spawn.h"
 
 namespace lakeloop::process {
 namespace {
-
-constexpr std::size_t kErrorBytes = 16 * 1024;
 
 struct Pipe {
   FileHandle reading, writing;
@@ -65,7 +64,8 @@ RunResult run_child(ChildOptions options, std::chrono::milliseconds timeout, std
   };
   const auto take_errors = [&](std::string_view bytes) {
     result.errors += bytes;
-    if (result.errors.size() > 4 * kErrorBytes) result.errors.erase(0, result.errors.size() - kErrorBytes);
+    if (result.errors.size() > 4 * limits::kChildErrorBytes)
+      result.errors.erase(0, result.errors.size() - limits::kChildErrorBytes);
   };
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Steady::now());
@@ -86,7 +86,8 @@ RunResult run_child(ChildOptions options, std::chrono::milliseconds timeout, std
     if (ended) break;
   }
   // Its group is dead; what a process that left the group still prints is not waited for.
-  if (result.errors.size() > kErrorBytes) result.errors.erase(0, result.errors.size() - kErrorBytes);
+  if (result.errors.size() > limits::kChildErrorBytes)
+    result.errors.erase(0, result.errors.size() - limits::kChildErrorBytes);
   return result;
 }
 

@@ -19,6 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "base/thread_pool.h"
 
@@ -27,7 +28,6 @@ namespace {
 
 constexpr int kHandOver = 3;
 constexpr int kFirstFreeFd = 10;  // descriptors are moved out of the way of 0 to 3 first
-constexpr std::size_t kSpawnQueue = 1024;
 
 struct Limit {
   int resource;
@@ -99,7 +99,7 @@ ThreadPool& spawner() {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    auto* made = new ThreadPool("spawn", 1, kSpawnQueue);
+    auto* made = new ThreadPool("spawn", 1, limits::kSpawnQueue);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return made;
   }();
