@@ -105,6 +105,7 @@ inline constexpr int kDeltaUpsertAttempts = 20;                      // conflict
 inline constexpr std::int64_t kDeltaFileRows = 1'000'000;            // rows of one data file written
 inline constexpr std::size_t kDeltaPartitions = 10'000;              // partitions written by one commit
 inline constexpr std::uint64_t kDeltaDeletedRows = 50'000'000;       // rows of one deletion vector
+
 // --- text formats
 inline constexpr std::size_t kYamlBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kYamlAliasBytes = 1024 * 1024;        // what aliases may add to a document

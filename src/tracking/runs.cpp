@@ -188,6 +188,26 @@ void Tracking::log_batch(const Principal& who, std::string_view run_id, const Ru
   });
 }
 
+void Tracking::log_model(const Principal& who, std::string_view run_id, std::string_view model_json) {
+  const auto model = Json::try_parse(model_json);
+  for (const std::string_view field : {"artifact_path", "flavors", "utc_time_created", "run_id"}) {
+    if (!model || !model->contains(field)) {
+      throw Error(ErrorCode::kInvalidArgument, "Malformed model info: model_json must be an MLmodel as JSON, with '{}'", field);
+    }
+  }
+  impl_->run_for(who, Privilege::kModify, run_id);
+  impl_->db.write([&](db::Transaction& t) {
+    const RunInfo run = active_run(t, run_id);
+    const auto tag = t.query_one("SELECT value FROM run_tags WHERE run_id = $1 AND key = 'mlflow.log-model.history'", {run.run_id});
+    Json history = Json::array();
+    if (tag) {
+      if (auto old = Json::try_parse(tag->text(0)); old && old->is_array()) history = std::move(*old);
+    }
+    if (std::ranges::find(history.items(), *model) == history.items().end()) history.push_back(*model);
+    write_tag(t, run.run_id, "mlflow.log-model.history", history.dump());
+  });
+}
+
 void Tracking::delete_run_tag(const Principal& who, std::string_view run_id, std::string_view key) {
   impl_->run_for(who, Privilege::kModify, run_id);
   const std::int64_t changed = impl_->db.writing([&](db::Transaction& t) {

@@ -63,6 +63,7 @@ class Tracking {
   void restore_run(const Principal& who, std::string_view run_id);
   Found<Run> search_runs(const Principal& who, const Search& search);
   void log_batch(const Principal& who, std::string_view run_id, const RunBatch& batch);  // all or nothing
+  void log_model(const Principal& who, std::string_view run_id, std::string_view model_json);  // tag mlflow.log-model.history
   void delete_run_tag(const Principal& who, std::string_view run_id, std::string_view key);
   void log_inputs(const Principal& who, std::string_view run_id, const std::vector<DatasetInput>& datasets,
                   const std::vector<ModelReference>& models);
