@@ -1,5 +1,6 @@
 #include "delta/stats.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/clock.h"

@@ -119,7 +119,8 @@ Snapshot Table::snapshot_at(Timestamp at) const {
     if (!first) first = version;
     auto instant = time;
     if (in_commit) {
-      if (const auto& own = impl_->log.read_commit(version).info["inCommitTimestamp"]; own.is_int()) instant = Timestamp::from_millis(own.as_int());
+      const auto info = impl_->log.read_commit(version).info;
+      if (const auto& own = info["inCommitTimestamp"]; own.is_int()) instant = Timestamp::from_millis(own.as_int());
     }
     if (instant <= at) found = version;
   }

@@ -13,8 +13,8 @@ std::optional<std::string> find_conflict(const Transaction& ours, const Actions&
   std::set<std::string_view> removed;
   for (const auto& remove : ours.removes) removed.insert(remove.path);
   for (const auto& remove : winner.removes) {
-    if (removed.contains(remove.path)) return format("both remove the file '{}'", remove.path);
-    if (ours.reads_table && remove.data_change) return format("it removed the file '{}', which this change read", remove.path);
+    if (removed.contains(remove.path)) return lakeloop::format("both remove the file '{}'", remove.path);
+    if (ours.reads_table && remove.data_change) return lakeloop::format("it removed the file '{}', which this change read", remove.path);
   }
   if (ours.reads_table) {
     const bool blind = winner.info["isBlindAppend"].bool_or(false);
