@@ -381,7 +381,10 @@ TEST_F(FaceTest, EveryDoorHasTheLock) {
                                                                                    {"{assessment_id}", "a-1"}, {"{tag_key}", "k"}, {"{path...}", "0/x"}}) {
       if (const std::size_t at = target.find(from); at != std::string::npos) target.replace(at, from.size(), to);
     }
-    std::string body = everything.dump();
+    Json fields = everything;
+    if (route.name.starts_with("mlflow.logMetric")) fields.set("value", 1);
+    if (route.name.starts_with("mlflow.updateRun")) fields.set("status", "FINISHED");
+    std::string body = fields.dump();
     if (route.method == Method::kGet) {
       target += "?experiment_id=0&experiment_ids=0&experiment_name=Default&run_id=" + run + "&trace_id=" + trace + "&metric_key=k&path=0/x&artifact_file_path=x&trace_ids=" + trace;
       body.clear();
