@@ -3,7 +3,9 @@
 #include "api/app/routes.h"
 #include "api/databricks/serving_routes.h"
 #include "api/databricks/vector_search_routes.h"
+#include "api/mlflow/routes.h"
 #include "api/openai/routes.h"
+#include "api/otlp/routes.h"
 #include "base/log.h"
 
 namespace lakeloop::app {
@@ -31,6 +33,8 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
       identity_(*database_),
       catalog_(*database_, store_),
       tracking_(*database_, catalog_),
+      registry_(tracking_, catalog_),
+      artifacts_(tracking_, store_),
       journal_(journal::Journal::open(folder / "journal")),
       client_(std::make_shared<net::Client>()),
       serving_(*database_, with_admin(identity_), catalog_, tracking_, codec::Sealer::open(folder / "seal.key"), client_,
@@ -40,7 +44,7 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
                 .allow_private_upstreams = options.allow_private_upstreams}),
       search_(*database_, catalog_, serving_, folder / "indexes"),
       invocations_(*journal_, tracking_, catalog_, admin()),
-      mirror_(*database_, catalog_, admin()),
+      mirror_(tracking_, catalog_, admin()),
       options_(options),
       scratch_(folder / "scratch") {
   std::filesystem::remove_all(scratch_);  // what an interrupted import left
@@ -70,6 +74,8 @@ api::Routes Workspace::routes(const std::string& base_url) {
   add(api::openai::routes(serving_));
   add(api::databricks::serving_routes(serving_));
   add(api::databricks::vector_search_routes(search_, base_url));
+  add(api::mlflow::routes({tracking_, registry_, artifacts_, catalog_}));
+  add(api::otlp::routes(tracking_));
   add(api::app::task_routes(services));
   add(api::app::chain_routes(services));
   add(api::app::hub_routes(services));

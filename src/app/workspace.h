@@ -16,6 +16,8 @@
 #include "search/vector_search.h"
 #include "serving/invocation_log.h"
 #include "serving/serving.h"
+#include "tracking/artifacts.h"
+#include "tracking/registry.h"
 #include "tracking/table_mirror.h"
 #include "tracking/tracking.h"
 #include "workflow/task_runner.h"
@@ -48,6 +50,8 @@ class Workspace {
   identity::Identity identity_;
   catalog::Catalog catalog_;
   tracking::Tracking tracking_;
+  tracking::Registry registry_;
+  tracking::Artifacts artifacts_;
   std::unique_ptr<journal::Journal> journal_;
   std::shared_ptr<net::Client> client_;
   serving::Serving serving_;

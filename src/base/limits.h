@@ -31,7 +31,6 @@ inline constexpr std::size_t kWriteBufferBytes = 64 * 1024;        // per connec
 // --- outbound HTTP
 inline constexpr std::size_t kClientTransfers = 1024;              // at once; further calls fail as unavailable
 inline constexpr std::size_t kClientBufferBytes = 256 * 1024;      // per transfer, then the upstream waits
-inline constexpr std::size_t kResponseHeaderBytes = 256 * 1024;
 inline constexpr std::size_t kRedirects = 5;
 
 // --- work
@@ -99,6 +98,13 @@ inline constexpr std::size_t kSpansPerRequest = 50'000;
 inline constexpr std::size_t kAttributesPerSpan = 1000;
 inline constexpr std::size_t kMirrorRows = 5000;                   // of one commit to system.mlflow.*
 inline constexpr std::size_t kMirrorBytes = 16 * 1024 * 1024;
+// --- Delta tables
+inline constexpr std::size_t kDeltaCommitBytes = 256 * 1024 * 1024;  // one commit file read from a log
+inline constexpr int kDeltaCommitAttempts = 100;                     // lost races before a writer gives up
+inline constexpr int kDeltaUpsertAttempts = 20;                      // conflicts after which a keyed change is done anew
+inline constexpr std::int64_t kDeltaFileRows = 1'000'000;            // rows of one data file written
+inline constexpr std::size_t kDeltaPartitions = 10'000;              // partitions written by one commit
+inline constexpr std::uint64_t kDeltaDeletedRows = 50'000'000;       // rows of one deletion vector
 
 // --- text formats
 inline constexpr std::size_t kYamlBytes = 16 * 1024 * 1024;
@@ -120,5 +126,20 @@ inline constexpr std::size_t kJournalConsumers = 1000;
 inline constexpr std::size_t kSpawnQueue = 1024;
 inline constexpr std::uintmax_t kChildLogBytes = 16ull * 1024 * 1024;
 inline constexpr std::size_t kChildErrorBytes = 16 * 1024;         // the end of its standard error that is kept
+// --- language models
+inline constexpr std::size_t kModelMessages = 4096;                    // of one chat request
+inline constexpr std::size_t kModelStops = 16;
+inline constexpr std::size_t kModelStopBytes = 1024;
+inline constexpr std::size_t kModelAdapters = 64;                      // held by one worker
+inline constexpr std::size_t kModelRequests = 1024;                    // waiting or running in one worker
+inline constexpr std::size_t kEmbeddingInputs = 8192;                  // of one frame to a worker
+inline constexpr std::size_t kCountedBytes = 8 * 1024 * 1024;          // of one call that counts tokens
+inline constexpr std::size_t kGrammarBytes = 1024 * 1024;
+inline constexpr std::size_t kGrammarRules = 5000;
+inline constexpr std::int64_t kGrammarRepetitions = 1000;              // libllama refuses 2000; a longer maxLength is cut to it
+inline constexpr std::size_t kAnswerBytes = 16 * 1024 * 1024;          // text of one answer from a provider
+inline constexpr std::size_t kToolCalls = 256;                         // of one answer
+inline constexpr std::size_t kToolArgumentBytes = 4 * 1024 * 1024;     // of one call
+inline constexpr auto kLongestRetryAfter = 60s;                        // longer ones are passed to the client
 
 }  // namespace lakeloop::limits

@@ -1,14 +1,13 @@
 #include "gateway/chat_stream.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "codec/unicode.h"
 #include "gateway/upstream_error.h"
 
 namespace lakeloop::gateway {
 
 namespace {
-
-constexpr std::size_t kMaxAnswerBytes = 16 * 1024 * 1024;
 
 // A string, or Mistral's list of parts.
 std::string text_of(const Json& content) {
@@ -25,7 +24,7 @@ std::int64_t estimate(std::string_view text) { return static_cast<std::int64_t>(
 bool ChatStream::give(ChatChunk chunk) {
   started_ = true;
   content_ += chunk.content;
-  if (content_.size() > kMaxAnswerBytes) throw Error(ErrorCode::kUpstream, "the provider sent more than {} bytes of text", kMaxAnswerBytes);
+  if (content_.size() > limits::kAnswerBytes) throw Error(ErrorCode::kUpstream, "the provider sent more than {} bytes of text", limits::kAnswerBytes);
   if (on_chunk_ && !on_chunk_(chunk)) stopped_ = true;
   return !stopped_;
 }

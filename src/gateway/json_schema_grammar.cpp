@@ -11,16 +11,13 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "base/limits.h"
 #include "gateway/gbnf.h"
 
 namespace lakeloop::gateway {
 
 namespace {
 
-// libllama refuses more repetitions than 2000, and pays for each.
-constexpr std::int64_t kMaxRepetitions = 1000;
-constexpr std::size_t kMaxRules = 5000;
-constexpr std::size_t kMaxGrammarBytes = 1024 * 1024;
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxNameBytes = 256;  // where further names are allowed: each byte of a known one is a rule
 
@@ -45,7 +42,7 @@ class Compiler {
     std::string text;
     for (const std::string& rule : rules_) text += rule + "\n";
     for (const std::string& rule : gbnf::json_rules(used_)) text += rule + "\n";
-    if (text.size() > kMaxGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the JSON schema makes a grammar of more than 1 MiB");
+    if (text.size() > limits::kGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the JSON schema makes a grammar of more than 1 MiB");
     return text;
   }
 
@@ -55,8 +52,8 @@ class Compiler {
   }
 
   std::string rule(const std::string& body) {
-    if (rules_.size() >= kMaxRules) {
-      throw Error(ErrorCode::kInvalidArgument, "the JSON schema needs more than {} grammar rules", kMaxRules).with_param("response_format");
+    if (rules_.size() >= limits::kGrammarRules) {
+      throw Error(ErrorCode::kInvalidArgument, "the JSON schema needs more than {} grammar rules", limits::kGrammarRules).with_param("response_format");
     }
     std::string name = lakeloop::format("r{}", next_rule_++);
     rules_.push_back(name + " ::= " + body);
@@ -299,18 +296,18 @@ class Compiler {
     }
     if (!shortest && !longest) return basic("string");
     const std::int64_t low = shortest.value_or(0);
-    if (low > kMaxRepetitions) refuse(place, lakeloop::format("has minLength above {}, which is not supported", kMaxRepetitions));
+    if (low > limits::kGrammarRepetitions) refuse(place, lakeloop::format("has minLength above {}, which is not supported", limits::kGrammarRepetitions));
     if (longest && *longest < low) refuse(place, "has maxLength below minLength");
     basic("char");
     // A longer maxLength is cut: what is shorter fits all the same.
-    const std::string high = longest ? lakeloop::format("{}", std::min(*longest, kMaxRepetitions)) : "";
+    const std::string high = longest ? lakeloop::format("{}", std::min(*longest, limits::kGrammarRepetitions)) : "";
     return rule(lakeloop::format(R"("\"" char{{{},{}}} "\"")", low, high));
   }
 
   std::string array(const Json& node, const std::string& place, int depth) {
     const std::int64_t low = count(node, place, "minItems").value_or(0);
     const auto high = count(node, place, "maxItems");
-    if (low > kMaxRepetitions) refuse(place, lakeloop::format("has minItems above {}, which is not supported", kMaxRepetitions));
+    if (low > limits::kGrammarRepetitions) refuse(place, lakeloop::format("has minItems above {}, which is not supported", limits::kGrammarRepetitions));
     if (high && *high < low) refuse(place, "has maxItems below minItems");
     const auto guarded = std::exchange(open_, {});  // the bracket comes first: a $ref inside may lead back here
     std::vector<std::string> first;
@@ -325,7 +322,7 @@ class Compiler {
     // Without a word on further items, a list with prefixItems ends with them.
     const bool more = prefix.is_array() ? items.is_object() || items.bool_or(false) : !(items.is_bool() && !items.as_bool());
     const std::int64_t least = std::max<std::int64_t>(low - fixed, 0);
-    std::optional<std::int64_t> most = high ? std::optional(std::min(*high, kMaxRepetitions) - fixed) : std::nullopt;
+    std::optional<std::int64_t> most = high ? std::optional(std::min(*high, limits::kGrammarRepetitions) - fixed) : std::nullopt;
     if (!more) most = 0;
     if (most && *most < least) refuse(place, "has minItems above the number of its prefixItems");
     std::string body = R"("[" )";
@@ -484,7 +481,7 @@ std::string grammar_of_choices(const std::vector<std::string>& choices) {
     if (choices[i].empty()) throw Error(ErrorCode::kInvalidArgument, "a text to choose from is empty");
     text += (i == 0 ? "" : " | ") + gbnf::literal(choices[i]);
   }
-  if (text.size() > kMaxGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the texts to choose from are longer than 1 MiB together");
+  if (text.size() > limits::kGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the texts to choose from are longer than 1 MiB together");
   return text + "\n";
 }
 

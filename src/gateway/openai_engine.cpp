@@ -10,6 +10,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/encoding.h"
 #include "codec/sse.h"
@@ -24,8 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kInputsPerCall = 256;
 constexpr std::size_t kErrorBodyBytes = 64 * 1024;
-constexpr std::size_t kAnswerBytes = 64 * 1024 * 1024;
-constexpr auto kLongestWait = 60s;   // a longer Retry-After is passed to the client instead
+constexpr std::size_t kResponseBytes = 64 * 1024 * 1024;
 constexpr auto kSilence = 10min;     // a model may read a long prompt before its first word; the deadline is the rule
 
 static_assert(std::endian::native == std::endian::little, "vectors are float32 in little-endian order");
@@ -162,7 +162,7 @@ class OpenAiEngine final : public InferenceEngine {
     request.headers.set("accept", path == "/embeddings" ? "application/json" : "text/event-stream, application/json");
     if (!options_.auth_header.empty()) request.headers.set(options_.auth_header, options_.auth_value);
     request.body = body.dump();
-    request.response_limit = kAnswerBytes;
+    request.response_limit = kResponseBytes;
     request.stall_timeout = kSilence;
     request.policy = options_.policy;
     return request;
@@ -191,9 +191,9 @@ class OpenAiEngine final : public InferenceEngine {
               parser.feed(bytes);
               return more;
             }
-            if (whole.size() + bytes.size() > (head.status == 200 ? kAnswerBytes : kErrorBodyBytes)) {
+            if (whole.size() + bytes.size() > (head.status == 200 ? kResponseBytes : kErrorBodyBytes)) {
               if (head.status != 200) return false;  // enough to know why
-              throw Error(ErrorCode::kUpstream, "the provider's answer is larger than {} bytes", kAnswerBytes);
+              throw Error(ErrorCode::kUpstream, "the provider's answer is larger than {} bytes", kResponseBytes);
             }
             whole += bytes;
             return true;
@@ -263,7 +263,7 @@ class OpenAiEngine final : public InferenceEngine {
     const bool may_retry = tried.refusal ? tried.refusal->retry : tried.broken->code() != ErrorCode::kInvalidArgument;
     const std::chrono::milliseconds wait =
         tried.refusal && tried.refusal->wait ? *tried.refusal->wait : backoff(attempt);
-    if (!may_retry || attempt >= options_.retries || wait > kLongestWait || wait >= deadline.left()) {
+    if (!may_retry || attempt >= options_.retries || wait > limits::kLongestRetryAfter || wait >= deadline.left()) {
       if (tried.refusal) throw tried.refusal->error;
       throw *tried.broken;
     }

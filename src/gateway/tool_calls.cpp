@@ -2,13 +2,9 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "base/limits.h"
 
 namespace lakeloop::gateway {
-
-namespace {
-constexpr std::size_t kMaxCalls = 256;
-constexpr std::size_t kMaxArgumentBytes = 4 * 1024 * 1024;
-}  // namespace
 
 std::size_t ToolCallAssembler::call_of(const Json& item) {
   const std::string id = item.str("id");
@@ -31,7 +27,7 @@ std::size_t ToolCallAssembler::call_of(const Json& item) {
       if (calls_[i].id == id) return i;
     }
   }
-  if (calls_.size() == kMaxCalls) throw Error(ErrorCode::kUpstream, "the provider sent more than {} tool calls", kMaxCalls);
+  if (calls_.size() == limits::kToolCalls) throw Error(ErrorCode::kUpstream, "the provider sent more than {} tool calls", limits::kToolCalls);
   Call call;
   call.id_is_ours = id.empty();
   call.id = id.empty() ? "call_" + random_hex(12) : id;
@@ -60,8 +56,8 @@ Json ToolCallAssembler::feed(const Json& delta) {
       call.name = name;
       part.set("name", name);
     }
-    if (call.arguments.size() + arguments.size() > kMaxArgumentBytes) {
-      throw Error(ErrorCode::kUpstream, "the provider sent tool call arguments of more than {} bytes", kMaxArgumentBytes);
+    if (call.arguments.size() + arguments.size() > limits::kToolArgumentBytes) {
+      throw Error(ErrorCode::kUpstream, "the provider sent tool call arguments of more than {} bytes", limits::kToolArgumentBytes);
     }
     call.arguments += arguments;
     if (begins || !arguments.empty()) part.set("arguments", arguments);

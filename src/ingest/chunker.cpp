@@ -286,7 +286,8 @@ class PageChunker {
         if (piece.begin < piece.fresh) {
           parts.push_back({piece.fresh, piece.end, Cut::kBlock, 0, 0, 0});
         } else {
-          units_.append_finer({piece.begin, piece.end, Cut::kBlock, 0, points, 0}, (points + 1) / 2, parts);
+          // a little over one half, so that no crumb is left over
+          units_.append_finer({piece.begin, piece.end, Cut::kBlock, 0, points, 0}, points * 11 / 20 + 1, parts);
         }
         for (const auto& part : parts) {
           Piece half{part.begin, part.begin, part.end, piece.group, 0};
@@ -338,10 +339,12 @@ TokenCounter approximate_token_counter() {
       const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
       const auto size = static_cast<std::int64_t>(text.size());
       std::int64_t quarters = 0;
+      bool blank = false;  // a run of blanks counts as one
       for (std::int64_t at = 0; at < size;) {
         UChar32 c = 0;
         U8_NEXT(bytes, at, size, c);
-        quarters += c < 0x250 ? 1 : c < 0x2E80 ? 2 : 4;
+        const bool was_blank = std::exchange(blank, c == ' ' || c == '\t' || c == '\n' || c == '\r');
+        if (!blank || !was_blank) quarters += c < 0x250 ? 1 : c < 0x2E80 ? 2 : 4;
       }
       counts.push_back((quarters + 3) / 4);
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -25,6 +26,7 @@ struct Span {
 struct TopBlock {
   BlockKind kind = BlockKind::kParagraph;
   char fence = 0;      // of fenced code
+  bool shows = false;  // any text besides raw HTML
   unsigned level = 0;  // of a heading
   std::string heading;
   bool seen = false;  // whether any text told where the block is
@@ -123,7 +125,11 @@ class Events {
     }
     block.begin = std::min(block.begin, begin);
     block.end = std::max(block.end, begin + piece.size());
-    if (type == MD_TEXT_HTML) find_comments(begin, piece);
+    if (type == MD_TEXT_HTML) {
+      find_comments(begin, piece);
+    } else if (type != MD_TEXT_BR && type != MD_TEXT_SOFTBR) {
+      block.shows = true;
+    }
     return 0;
   }
 
@@ -296,6 +302,21 @@ class Lines {
   std::string_view source_;
 };
 
+// Whether a block of raw HTML is nothing but anchors, as they stand before headings.
+bool is_anchor(std::string_view html) {
+  if (!html.starts_with("<a ")) return false;
+  bool tag = false;
+  for (const char c : html) {
+    if (c == '<')
+      tag = true;
+    else if (c == '>')
+      tag = false;
+    else if (!tag && c != ' ' && c != '\t' && c != '\n' && c != '\r')
+      return false;
+  }
+  return true;
+}
+
 // `spans` (in order) of `text` with a blank for each code point; line ends stay.
 std::string blank_out(std::string_view text, const std::vector<Span>& spans) {
   std::string out;
@@ -342,16 +363,20 @@ ParsedPage markdown_page(std::string source) {
   page.text = blank_out(source, events.comments);
   const CodePoints before(source), after(page.text);
 
+  std::vector<std::pair<unsigned, std::string>> open;  // headings from the top: level, label
+  std::string first_h1, opening;
+  std::optional<std::int64_t> anchors;  // where raw HTML without text began that stands right before the next block
+  bool readable = false;                // anything but such HTML was seen
   std::size_t covered = 0;
   const auto fill_to = [&](std::size_t end) {
     for (const auto& [begin, stop] : paragraph_ranges(page.text, covered, end)) {
       const auto line = std::string_view(page.text).substr(begin, stop - begin);
       const auto kind = line.starts_with("```") || line.starts_with("~~~") ? BlockKind::kCode : BlockKind::kParagraph;
       page.blocks.push_back({kind, after.from_byte(begin), after.from_byte(stop)});
+      anchors.reset();
+      readable = true;
     }
   };
-  std::vector<std::pair<unsigned, std::string>> open;  // headings from the top: level, label
-  std::string first_h1, opening;
   for (const auto& block : events.blocks) {
     const auto begin = std::max(covered, after.to_byte(before.from_byte(block.begin)));
     const auto end = after.to_byte(before.from_byte(block.end));
@@ -362,16 +387,26 @@ ParsedPage markdown_page(std::string source) {
     if (first == last) continue;  // nothing but a comment
     if (block.kind == BlockKind::kCode) first = begin;
     const auto start = after.from_byte(first);
+    const bool anchor = block.kind == BlockKind::kParagraph && !block.shows &&
+                        is_anchor(std::string_view(page.text).substr(first, last - first));
+    if (anchor && !anchors) anchors = start;
     if (block.kind == BlockKind::kHeading) {
+      const auto section_start = anchors.value_or(start);
+      for (auto at = page.blocks.rbegin(); at != page.blocks.rend() && at->start >= section_start; ++at)
+        at->kind = BlockKind::kHeading;
       auto label = heading_label(block.heading);
       if (block.level == 1 && first_h1.empty()) first_h1 = label;
-      if (page.blocks.empty()) opening = label;
+      if (!readable) opening = label;
       while (!open.empty() && open.back().first >= block.level) open.pop_back();
       open.emplace_back(block.level, std::move(label));
-      if (!page.sections.empty()) page.sections.back().end = start;
-      Section section{{}, start, after.count()};
+      if (!page.sections.empty()) page.sections.back().end = section_start;
+      Section section{{}, section_start, after.count()};
       for (const auto& [level, text] : open) section.path.push_back(text);
       page.sections.push_back(std::move(section));
+    }
+    if (!anchor) {
+      anchors.reset();
+      readable = true;
     }
     page.blocks.push_back({block.kind, start, after.from_byte(last)});
   }

@@ -96,6 +96,18 @@ TEST(MarkdownPage, TitlesByTheFirstTopHeadingElseAnOpeningOneElseTheFile) {
   EXPECT_EQ(parse_page("", "text/markdown", "x.md").title, "x.md");
 }
 
+TEST(MarkdownPage, PutsAnAnchorIntoTheSectionOfItsHeading) {
+  const auto page = markdown_page(
+      "<!-- Old headings. -->\n\n<a id=\"old\"></a>\n\n## Streams\n\nText.\n\n<a id=\"x\"></a>\n\n### Sub\n");
+  EXPECT_EQ(page.title, "Streams");
+  ASSERT_EQ(page.sections.size(), 2U);
+  EXPECT_TRUE(
+      slice(page.text, page.sections[0].start, page.sections[0].end).starts_with("<a id=\"old\"></a>\n\n## Streams"));
+  EXPECT_TRUE(
+      slice(page.text, page.sections[1].start, page.sections[1].end).starts_with("<a id=\"x\"></a>\n\n### Sub"));
+  EXPECT_EQ(page.sections[0].end, page.sections[1].start);
+}
+
 TEST(MarkdownPage, SurvivesHostileText) {
   const auto repeat = [](std::string_view text, std::size_t times) {
     std::string all;
@@ -133,8 +145,10 @@ TEST(MarkdownPage, ReadsTheRustBook) {
         EXPECT_TRUE(text.ends_with("```")) << text;
       }
     }
-    for (const auto& section : page.sections)
-      EXPECT_TRUE(slice(page.text, section.start, section.end).starts_with("#"));
+    for (const auto& section : page.sections) {
+      const auto text = slice(page.text, section.start, section.end);
+      EXPECT_TRUE(text.starts_with("#") || text.starts_with("<")) << text;
+    }
   }
   EXPECT_EQ(pages, 112U);
 }

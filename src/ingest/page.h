@@ -11,7 +11,8 @@
 
 namespace lakeloop::ingest {
 
-// From a heading to the next heading of any level. Text before the first heading lies in no section.
+// From a heading (or the anchors right before it) to the next heading of any level. Text before the first heading lies
+// in no section.
 struct Section {
   std::vector<std::string> path;  // headings from the top
   std::int64_t start = 0, end = 0;

@@ -3,19 +3,16 @@
 #include <llama.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace lakeloop::llm {
-
-namespace {
-constexpr std::size_t kMaxAdapters = 64;
-}
 
 Adapter::~Adapter() { llama_adapter_lora_free(handle_); }
 
 void Adapters::load(const std::string& name, const std::filesystem::path& file) {
   if (name.empty()) throw Error(ErrorCode::kInvalidArgument, "name of the adapter is empty").with_param("name");
-  if (adapters_.size() >= kMaxAdapters && !adapters_.contains(name)) {
-    throw Error(ErrorCode::kResourceExhausted, "{} adapters are loaded: unload one first", kMaxAdapters);
+  if (adapters_.size() >= limits::kModelAdapters && !adapters_.contains(name)) {
+    throw Error(ErrorCode::kResourceExhausted, "{} adapters are loaded: unload one first", limits::kModelAdapters);
   }
   llama_adapter_lora* handle = llama_adapter_lora_init(model_.get(), file.c_str());
   if (handle == nullptr) {

@@ -81,6 +81,10 @@ Generator::Generator(const Model& model, const GeneratorOptions& options, Outbox
   if (context_ == nullptr) {
     throw Error(ErrorCode::kResourceExhausted, "no context of {} times {} tokens can be made", options.parallel, options.context);
   }
+  if (llama_get_memory(context_) == nullptr) {
+    llama_free(context_);
+    throw Error(ErrorCode::kInvalidArgument, "the model keeps no keys and values: it gives embeddings only");
+  }
   batch_ = std::make_unique<Batch>(static_cast<std::int32_t>(llama_n_batch(context_)));  // less than asked in a small context
   for (std::int32_t i = 0; i < options.parallel; ++i) {
     slots_.push_back(std::make_unique<Slot>());

@@ -132,6 +132,12 @@ std::int64_t Model::cache_bytes_per_token() const {
   return std::int64_t{llama_model_n_layer(model_)} * llama_model_n_head_kv(model_) * (key + value) * kHalf;
 }
 
+bool Model::generates_text() const {
+  // Encoders (BERT) count as decoders for libllama; their attention looks both ways, which the file says.
+  return llama_model_has_decoder(model_) && !llama_model_has_encoder(model_) &&
+         metadata((metadata("general.architecture") + ".attention.causal").c_str()) != "false";
+}
+
 Json Model::about() const {
   std::array<char, 256> description{};
   llama_model_desc(model_, description.data(), description.size());
@@ -150,7 +156,7 @@ Json Model::about() const {
       {"embedding_dimension", llama_model_n_embd_out(model_)},
       {"cache_bytes_per_token", cache_bytes_per_token()},
       {"vocabulary", llama_vocab_n_tokens(vocabulary_)},
-      {"decoder", llama_model_has_decoder(model_)},
+      {"text_generation", generates_text()},
       {"chat_template_present", !chat_template().empty()},
       {"llama_version", std::string(llama_version())},
   });

@@ -44,6 +44,8 @@ class Model {
   // At most so many bytes make one token.
   [[nodiscard]] std::size_t longest_token_bytes() const { return longest_token_bytes_; }
   [[nodiscard]] std::int64_t trained_context() const;
+  // False for encoders: they give embeddings only.
+  [[nodiscard]] bool generates_text() const;
   // The file's template, or empty.
   [[nodiscard]] std::string chat_template() const;
 

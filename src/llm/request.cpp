@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace lakeloop::llm {
 
@@ -13,6 +14,10 @@ namespace {
 
 Error refuse(std::string_view field, std::string_view rule) {
   return Error(ErrorCode::kInvalidArgument, "{} {}", field, rule).with_param(std::string(field));
+}
+
+Error too_many(std::string_view field, std::size_t size, std::size_t limit) {
+  return Error(ErrorCode::kInvalidArgument, "{} is too large: {}, the limit is {}", field, size, limit).with_param(std::string(field));
 }
 
 double number(const Json& request, std::string_view field, double fallback, double lowest, double highest) {
@@ -44,7 +49,7 @@ std::string text(const Json& request, std::string_view field) {
 std::vector<ChatMessage> messages_of(const Json& request) {
   const Json& list = request["messages"];
   if (!list.is_array() || list.size() == 0) throw refuse("messages", "must be a list of at least one message");
-  if (list.size() > kMaxMessages) throw refuse("messages", "has more than 4096 messages");
+  if (list.size() > limits::kModelMessages) throw too_many("messages", list.size(), limits::kModelMessages);
   std::vector<ChatMessage> messages;
   for (const Json& item : list.items()) {
     const std::string role = item.str("role");
@@ -68,10 +73,10 @@ std::vector<std::string> stops_of(const Json& request) {
   } else {
     stops = parse_texts(request, "stop");
   }
-  if (stops.size() > kMaxStops) throw refuse("stop", "has more than 16 strings");
+  if (stops.size() > limits::kModelStops) throw too_many("stop", stops.size(), limits::kModelStops);
   for (const std::string& stop : stops) {
     if (stop.empty()) throw refuse("stop", "must not contain an empty string");
-    if (stop.size() > kMaxStopBytes) throw refuse("stop", "has a string of more than 1024 bytes");
+    if (stop.size() > limits::kModelStopBytes) throw too_many("stop", stop.size(), limits::kModelStopBytes);
   }
   return stops;
 }
@@ -124,7 +129,7 @@ GenerateOptions parse_generate(const Json& request) {
   if (!seed.is_null() && !seed.is_int()) throw refuse("seed", "must be a whole number");
   sampling.seed = seed.is_null() ? std::random_device{}() : static_cast<std::uint32_t>(seed.as_int());
   sampling.grammar = text(request, "grammar");
-  if (sampling.grammar.size() > kMaxGrammarBytes) throw refuse("grammar", "is longer than 1 MiB");
+  if (sampling.grammar.size() > limits::kGrammarBytes) throw too_many("grammar", sampling.grammar.size(), limits::kGrammarBytes);
   return options;
 }
 

@@ -12,13 +12,6 @@
 
 namespace lakeloop::llm {
 
-inline constexpr std::size_t kMaxStops = 16;
-inline constexpr std::size_t kMaxStopBytes = 1024;
-inline constexpr std::size_t kMaxMessages = 4096;
-inline constexpr std::size_t kMaxGrammarBytes = 1024 * 1024;
-inline constexpr std::size_t kMaxEmbeddingInputs = 8192;
-inline constexpr std::size_t kMaxCountedBytes = 8 * 1024 * 1024;
-
 // Ops "chat" (messages) and "complete" (prompt).
 struct GenerateOptions {
   std::vector<ChatMessage> messages;

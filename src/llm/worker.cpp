@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "llm/adapters.h"
 #include "llm/chat_prompt.h"
 #include "llm/embedder.h"
@@ -27,8 +28,6 @@ namespace {
 using process::Frame;
 using process::FrameKind;
 
-// Requests that wait or run; the parent keeps its own, smaller queue.
-constexpr std::size_t kMaxRequests = 1024;
 constexpr std::size_t kLongText = 1024 * 1024;
 
 class SocketOutbox final : public Outbox {
@@ -99,7 +98,7 @@ class Worker {
     if (options.embeddings) {
       embedder_ = std::make_unique<Embedder>(model_, EmbedderOptions{options.embedding_tokens, options.threads}, outbox_);
     } else {
-      if (model_.about()["decoder"].bool_or(false) == false) {
+      if (!model_.generates_text()) {
         throw Error(ErrorCode::kInvalidArgument, "the model writes no text: serve it with --embeddings");
       }
       generator_ = std::make_unique<Generator>(
@@ -210,8 +209,8 @@ class Worker {
     Json counts = Json::array();
     for (const std::string& text : parse_texts(request, "texts")) {
       bytes += text.size();
-      if (bytes > kMaxCountedBytes) {
-        throw Error(ErrorCode::kTooLarge, "texts are longer than {} bytes together: send fewer", kMaxCountedBytes).with_param("texts");
+      if (bytes > limits::kCountedBytes) {
+        throw Error(ErrorCode::kTooLarge, "texts are longer than {} bytes together: send fewer", limits::kCountedBytes).with_param("texts");
       }
       counts.push_back(model_.tokenize(text, false, false).size());
     }
@@ -219,8 +218,8 @@ class Worker {
   }
 
   void check_load() const {
-    if (load_ >= kMaxRequests) {
-      throw Error(ErrorCode::kResourceExhausted, "{} requests are waiting for the model", kMaxRequests);
+    if (load_ >= limits::kModelRequests) {
+      throw Error(ErrorCode::kResourceExhausted, "{} requests are waiting for the model", limits::kModelRequests);
     }
   }
 
@@ -275,8 +274,8 @@ class Worker {
     auto job = std::make_shared<EmbeddingJob>();
     job->id = id;
     const std::vector<std::string> inputs = parse_texts(request, "inputs");
-    if (inputs.size() > kMaxEmbeddingInputs) {
-      throw Error(ErrorCode::kTooLarge, "inputs has {} texts, {} are allowed", inputs.size(), kMaxEmbeddingInputs).with_param("inputs");
+    if (inputs.size() > limits::kEmbeddingInputs) {
+      throw Error(ErrorCode::kTooLarge, "inputs has {} texts, {} are allowed", inputs.size(), limits::kEmbeddingInputs).with_param("inputs");
     }
     for (const std::string& input : inputs) job->inputs.push_back(embedder_->tokenize(input));
     inbox_.push([this, job] { embedder_->add(std::move(*job)); });

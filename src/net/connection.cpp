@@ -189,7 +189,8 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
         return refuse(500, "the request could not be routed");
       }
     }
-    if (framing.content_length.value_or(0) > policy_.limit) return refuse(413, "the body is larger than this address takes");
+    if (framing.content_length.value_or(0) > policy_.limit)
+      return refuse(413, "the body is larger than this address takes");
 
     phase_ = Phase::kBody;
     received_ = 0;
@@ -218,7 +219,8 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     received_ += body_.size();
     if (received_ > policy_.limit) {
       if (!exchange_) return refuse(413, "the body is larger than this address takes");
-      exchange_->fail_body(Error(ErrorCode::kTooLarge, "the body is larger than the {} bytes that this address takes", policy_.limit));
+      exchange_->fail_body(
+          Error(ErrorCode::kTooLarge, "the body is larger than the {} bytes that this address takes", policy_.limit));
       phase_ = Phase::kClosing;
     } else if (!body_.empty()) {
       awaits_continue_ = false;
@@ -405,7 +407,12 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
     timer_at_ = kNever;
     if (closed()) return;
     const auto now = Steady::now();
-    if (now >= write_deadline_) return close();
+    if (now >= write_deadline_) {
+      // With a reset: else the kernel would go on offering what it holds to a reader that takes nothing.
+      asio::error_code ignored;
+      socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+      return close();
+    }
     if (now >= read_deadline_) on_read_timeout();
     if (!closed()) arm_timer();
   }

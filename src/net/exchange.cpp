@@ -124,9 +124,11 @@ void Exchange::start(int status, Headers headers) {
       bodyless_ = traits_.head_only || status_forbids_body(status);
       chunked_ = traits_.http_1_1 && !status_forbids_body(status);
       if (!traits_.http_1_1 && !bodyless_) keep_alive_ = false;
-      output_.bytes = render_head(
-          status, headers,
-          {.http_1_1 = traits_.http_1_1, .keep_alive = decide_keep_alive(headers), .chunked = chunked_, .content_length = {}});
+      output_.bytes = render_head(status, headers,
+                                  {.http_1_1 = traits_.http_1_1,
+                                   .keep_alive = decide_keep_alive(headers),
+                                   .chunked = chunked_,
+                                   .content_length = {}});
     }
   }
   if (refused) {
@@ -239,12 +241,13 @@ bool Exchange::take_wants_body() {
 }
 
 void Exchange::client_left() {
+  // First, so that a handler whose write() failed finds its deadline cancelled.
+  stop_.request_stop();
   {
     const std::lock_guard lock(mutex_);
     left_ = true;
   }
   changed_.notify_all();
-  stop_.request_stop();
 }
 
 void Exchange::close_after() {

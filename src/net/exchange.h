@@ -27,9 +27,9 @@ class Exchange final : public BodyReader, public ResponseWriter {
 
   struct Traits {
     bool http_1_1 = true;
-    bool head_only = false;   // the request was HEAD
-    bool keep_alive = true;   // as far as the request says
-    bool streamed = false;    // the body comes through read()
+    bool head_only = false;  // the request was HEAD
+    bool keep_alive = true;  // as far as the request says
+    bool streamed = false;   // the body comes through read()
   };
   // `deadline` is when the request ends by itself; its cancellation is ours.
   Exchange(Request request, Traits traits, Steady::time_point deadline, std::function<void()> wake);

@@ -30,7 +30,8 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> items_;
 };
 
-// The query part (without '?'), decoded once ('+' is a blank), order and repetitions kept. A broken escape stays as it is.
+// The query part (without '?'), decoded once ('+' is a blank), order and repetitions kept. A broken escape stays as it
+// is.
 using Query = std::vector<std::pair<std::string, std::string>>;
 Query parse_query(std::string_view raw);
 
@@ -40,8 +41,8 @@ struct Request {
   std::string path;    // raw path, not decoded: "/a%20b"
   Query query;
   Headers headers;
-  std::string body;    // whole body, unless the route takes it as a stream
-  std::string peer;    // "127.0.0.1:53412"
+  std::string body;  // whole body, unless the route takes it as a stream
+  std::string peer;  // "127.0.0.1:53412"
 };
 
 struct Response {

@@ -10,7 +10,9 @@
 namespace lakeloop::net {
 namespace {
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
 
 // Origin form, absolute form with its authority cut off, or "*". Empty when it is none of them.
 std::string_view path_and_query(std::string_view target, Method method) {
@@ -118,7 +120,8 @@ struct RequestParser::Impl {
   }
 
   std::size_t count_of(std::string_view header) const {
-    return static_cast<std::size_t>(std::ranges::count(head.headers.all(), header, [](const auto& h) { return std::string_view(h.first); }));
+    return static_cast<std::size_t>(
+        std::ranges::count(head.headers.all(), header, [](const auto& h) { return std::string_view(h.first); }));
   }
 
   int on_head() {
@@ -175,18 +178,28 @@ struct RequestParser::Impl {
 
   static std::string_view reason_of(llhttp_errno_t error) {
     switch (error) {
-      case HPE_INVALID_METHOD: return "the request line has no known method";
-      case HPE_INVALID_URL: return "the request target is malformed";
-      case HPE_INVALID_VERSION: return "the HTTP version is malformed";
-      case HPE_INVALID_HEADER_TOKEN: return "a header field is malformed";
-      case HPE_INVALID_CONTENT_LENGTH: return "Content-Length is malformed";
-      case HPE_UNEXPECTED_CONTENT_LENGTH: return "Content-Length is given twice or beside Transfer-Encoding";
-      case HPE_INVALID_TRANSFER_ENCODING: return "Transfer-Encoding is malformed or beside Content-Length";
-      case HPE_INVALID_CHUNK_SIZE: return "a chunk size is malformed";
+      case HPE_INVALID_METHOD:
+        return "the request line has no known method";
+      case HPE_INVALID_URL:
+        return "the request target is malformed";
+      case HPE_INVALID_VERSION:
+        return "the HTTP version is malformed";
+      case HPE_INVALID_HEADER_TOKEN:
+        return "a header field is malformed";
+      case HPE_INVALID_CONTENT_LENGTH:
+        return "Content-Length is malformed";
+      case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return "Content-Length is given twice or beside Transfer-Encoding";
+      case HPE_INVALID_TRANSFER_ENCODING:
+        return "Transfer-Encoding is malformed or beside Content-Length";
+      case HPE_INVALID_CHUNK_SIZE:
+        return "a chunk size is malformed";
       case HPE_LF_EXPECTED:
       case HPE_CR_EXPECTED:
-      case HPE_STRICT: return "a line does not end with CR LF";
-      default: return "the request is malformed";
+      case HPE_STRICT:
+        return "a line does not end with CR LF";
+      default:
+        return "the request is malformed";
     }
   }
 
@@ -241,10 +254,20 @@ void RequestParser::next_message() {
   impl.value.clear();
 }
 
-RequestParser::State RequestParser::state() const { return impl_->state; }
-const RequestParser::Failure& RequestParser::failure() const { return impl_->failure; }
-const RequestParser::Framing& RequestParser::framing() const { return impl_->framing; }
-bool RequestParser::head_begun() const { return impl_->head_bytes > 0; }
-Request RequestParser::take_head() { return std::move(impl_->head); }
+RequestParser::State RequestParser::state() const {
+  return impl_->state;
+}
+const RequestParser::Failure& RequestParser::failure() const {
+  return impl_->failure;
+}
+const RequestParser::Framing& RequestParser::framing() const {
+  return impl_->framing;
+}
+bool RequestParser::head_begun() const {
+  return impl_->head_bytes > 0;
+}
+Request RequestParser::take_head() {
+  return std::move(impl_->head);
+}
 
 }  // namespace lakeloop::net

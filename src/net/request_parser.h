@@ -37,8 +37,8 @@ class RequestParser {
   struct Framing {
     bool http_1_1 = true;
     bool keep_alive = true;
-    bool has_body = false;                         // a body of at least one byte, or a chunked one
-    std::optional<std::uint64_t> content_length;   // absent when chunked
+    bool has_body = false;                        // a body of at least one byte, or a chunked one
+    std::optional<std::uint64_t> content_length;  // absent when chunked
     bool expects_continue = false;
   };
 

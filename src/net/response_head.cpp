@@ -15,7 +15,8 @@ bool is_token_char(char c) {
 }
 
 bool is_ours(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"connection", "content-length", "transfer-encoding", "keep-alive", "server", "date"};
+  static constexpr std::string_view kNames[] = {"connection", "content-length", "transfer-encoding",
+                                                "keep-alive", "server",         "date"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 
@@ -31,9 +32,10 @@ const std::string& http_date() {
     const auto day = std::chrono::floor<std::chrono::days>(now);
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss time(now - day);
-    cached = format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[std::chrono::weekday(day).c_encoding()],
-                    static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
-                    static_cast<int>(date.year()), time.hours().count(), time.minutes().count(), time.seconds().count());
+    cached =
+        format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[std::chrono::weekday(day).c_encoding()],
+               static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
+               static_cast<int>(date.year()), time.hours().count(), time.minutes().count(), time.seconds().count());
     cached_at = now;
   }
   return cached;
@@ -41,14 +43,20 @@ const std::string& http_date() {
 
 std::string_view wire_code(int status) {
   switch (status) {
-    case 408: return "DEADLINE_EXCEEDED";
+    case 408:
+      return "DEADLINE_EXCEEDED";
     case 413:
     case 414:
-    case 431: return "REQUEST_TOO_LARGE";
-    case 500: return "INTERNAL_ERROR";
-    case 501: return "NOT_IMPLEMENTED";
-    case 503: return "TEMPORARILY_UNAVAILABLE";
-    default: return "BAD_REQUEST";
+    case 431:
+      return "REQUEST_TOO_LARGE";
+    case 500:
+      return "INTERNAL_ERROR";
+    case 501:
+      return "NOT_IMPLEMENTED";
+    case 503:
+      return "TEMPORARILY_UNAVAILABLE";
+    default:
+      return "BAD_REQUEST";
   }
 }
 
@@ -89,7 +97,9 @@ std::string render_head(int status, const Headers& headers, const HeadFraming& f
   return out;
 }
 
-bool status_forbids_body(int status) { return status < 200 || status == 204 || status == 304; }
+bool status_forbids_body(int status) {
+  return status < 200 || status == 204 || status == 304;
+}
 
 void append_chunk(std::string& out, std::string_view bytes) {
   if (bytes.empty()) return;

@@ -17,14 +17,14 @@ bool valid_header(std::string_view name, std::string_view value);
 bool valid_headers(const Headers& headers);
 
 struct HeadFraming {
-  bool http_1_1 = true;                         // of the request
+  bool http_1_1 = true;  // of the request
   bool keep_alive = true;
   bool chunked = false;
-  std::optional<std::size_t> content_length;    // neither this nor chunked: the body ends with the connection
+  std::optional<std::size_t> content_length;  // neither this nor chunked: the body ends with the connection
 };
 
-// Headers that belong to the connection (Connection, Content-Length, Transfer-Encoding, Keep-Alive, Server, Date) are ours
-// and left out of `headers`. The headers must be valid.
+// Headers that belong to the connection (Connection, Content-Length, Transfer-Encoding, Keep-Alive, Server, Date) are
+// ours and left out of `headers`. The headers must be valid.
 std::string render_head(int status, const Headers& headers, const HeadFraming& framing);
 
 // A body of exactly no byte by the status alone.

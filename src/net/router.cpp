@@ -18,12 +18,18 @@ struct Route {
 };
 using Routes = std::array<std::optional<Route>, kMethods>;
 
-std::size_t index_of(Method method) { return static_cast<std::size_t>(method); }
+std::size_t index_of(Method method) {
+  return static_cast<std::size_t>(method);
+}
 
-bool is_dots(std::string_view segment) { return segment == "." || segment == ".."; }
+bool is_dots(std::string_view segment) {
+  return segment == "." || segment == "..";
+}
 
 // A value may hold escaped slashes ("org%2Fmodel"); no segment of the result may climb.
-bool climbs(std::string_view value) { return std::ranges::any_of(split(value, '/'), is_dots); }
+bool climbs(std::string_view value) {
+  return std::ranges::any_of(split(value, '/'), is_dots);
+}
 
 }  // namespace
 
@@ -48,7 +54,8 @@ struct Router::Node {
     values.pop_back();
     if (found) return true;
     if (segments.back().empty()) return false;
-    values.emplace_back(segment.data(), static_cast<std::size_t>(segments.back().data() + segments.back().size() - segment.data()));
+    values.emplace_back(segment.data(),
+                        static_cast<std::size_t>(segments.back().data() + segments.back().size() - segment.data()));
     const bool rest_found = visit(node.rests, values);
     values.pop_back();
     return rest_found;
@@ -57,7 +64,8 @@ struct Router::Node {
 
 namespace {
 
-// The segments of a path, or nullopt for one that no pattern may match. Only the last may be empty (a slash at the end).
+// The segments of a path, or nullopt for one that no pattern may match. Only the last may be empty (a slash at the
+// end).
 std::optional<std::vector<std::string_view>> segments_of(std::string_view path) {
   if (!path.starts_with('/')) return std::nullopt;
   auto segments = split(path.substr(1), '/');

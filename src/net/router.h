@@ -1,10 +1,10 @@
 #pragma once
 
 // Matches a path to a pattern: "/api/2.0/indexes/{name}/query", "/files/{path...}" (rest, with slashes, never empty).
-// Literal segments win over parameters, parameters over a rest, among the routes that have the method. Paths are matched
-// segment by segment before decoding; each parameter is percent-decoded once. Empty segments ("//"), "." and "..", also
-// when they are escaped, and broken escapes never match. A slash at the end matches only where the pattern has one.
-// Cost: at most one visit of each node of the route tree. Not thread-safe while routes are added.
+// Literal segments win over parameters, parameters over a rest, among the routes that have the method. Paths are
+// matched segment by segment before decoding; each parameter is percent-decoded once. Empty segments ("//"), "." and
+// "..", also when they are escaped, and broken escapes never match. A slash at the end matches only where the pattern
+// has one. Cost: at most one visit of each node of the route tree. Not thread-safe while routes are added.
 
 #include <cstddef>
 #include <map>

@@ -48,14 +48,17 @@ asio::ip::tcp::endpoint resolve(asio::io_context& io, const ServerOptions& optio
   const auto address = asio::ip::make_address(options.host, error);
   if (!error) return {address, options.port};
   asio::ip::tcp::resolver resolver(io);
-  const auto found = resolver.resolve(options.host, std::to_string(options.port), asio::ip::tcp::resolver::passive, error);
-  if (error || found.empty()) throw Error(ErrorCode::kUnavailable, "cannot listen on {}: {}", options.host, error.message());
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), asio::ip::tcp::resolver::passive, error);
+  if (error || found.empty())
+    throw Error(ErrorCode::kUnavailable, "cannot listen on {}: {}", options.host, error.message());
   return found.begin()->endpoint();
 }
 
 std::string text_of(const asio::ip::tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
-  return endpoint.address().is_v6() ? format("[{}]:{}", address, endpoint.port()) : format("{}:{}", address, endpoint.port());
+  return endpoint.address().is_v6() ? format("[{}]:{}", address, endpoint.port())
+                                    : format("{}:{}", address, endpoint.port());
 }
 
 // As good as can be without a connection of our own: one attempt, no waiting.
@@ -90,8 +93,11 @@ struct Server::Impl {
       : options(std::move(o)),
         handler(std::move(h)),
         pool("http", std::max<std::size_t>(options.handler_threads, 1), options.handler_queue),
-        context{.options = options, .handler = handler, .pool = pool, .on_closed = [this](Connection& c) { on_closed(c); }} {
-    for (std::size_t i = 0; i < std::max<std::size_t>(options.io_threads, 1); ++i) threads.push_back(std::make_unique<IoThread>());
+        context{.options = options, .handler = handler, .pool = pool, .on_closed = [this](Connection& c) {
+                  on_closed(c);
+                }} {
+    for (std::size_t i = 0; i < std::max<std::size_t>(options.io_threads, 1); ++i)
+      threads.push_back(std::make_unique<IoThread>());
     listen();
     asio::co_spawn(threads[0]->io, accept_loop(this), asio::detached);
     for (std::size_t i = 0; i < threads.size(); ++i) {
@@ -212,7 +218,8 @@ struct Server::Impl {
     deaf.get_future().wait();
     for_each_connection([](Connection& connection) { connection.drain(); });
     if (!wait_until_closed(grace)) for_each_connection([](Connection& connection) { connection.cut(); });
-    while (!wait_until_closed(std::chrono::seconds(1))) for_each_connection([](Connection& connection) { connection.cut(); });
+    while (!wait_until_closed(std::chrono::seconds(1)))
+      for_each_connection([](Connection& connection) { connection.cut(); });
     pool.stop();
     for (const auto& thread : threads) thread->work.reset();
     for (const auto& thread : threads) {
@@ -221,12 +228,19 @@ struct Server::Impl {
   }
 };
 
-Server::Server(ServerOptions options, Handler handler) : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
+Server::Server(ServerOptions options, Handler handler)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
 
-Server::~Server() { impl_->stop(std::chrono::milliseconds(0)); }
+Server::~Server() {
+  impl_->stop(std::chrono::milliseconds(0));
+}
 
-std::uint16_t Server::port() const { return impl_->port; }
+std::uint16_t Server::port() const {
+  return impl_->port;
+}
 
-void Server::stop(std::chrono::milliseconds grace) { impl_->stop(grace); }
+void Server::stop(std::chrono::milliseconds grace) {
+  impl_->stop(grace);
+}
 
 }  // namespace lakeloop::net

@@ -4,9 +4,9 @@
 // functions on a bounded pool. The server never buffers more than limits say: a slow reader stops its producer, a slow
 // sender meets limits::kHeaderTimeout, a full pool answers 503 with Retry-After.
 //
-// A client that closes its side (EOF) while its last request is answered has left: the handler's deadline is cancelled and
-// write() returns false, though an answer that is sent whole is still tried. Requests that were pipelined before the EOF
-// are answered first.
+// A client that closes its side (EOF) while its last request is answered has left: the handler's deadline is cancelled
+// and write() returns false, though an answer that is sent whole is still tried. Requests that were pipelined before
+// the EOF are answered first.
 //
 // Refused with 400 and the connection closed: Content-Length with Transfer-Encoding, repeated or malformed lengths,
 // bare CR or LF, obs-fold, blanks before a colon, unknown transfer codings (request smuggling, RFC 9112 section 11.2).
@@ -56,8 +56,8 @@ class ResponseWriter {
 
 // What the server asks before it reads a body.
 struct BodyPolicy {
-  std::size_t limit = 0;     // bytes; more is 413
-  bool stream = false;       // hand the body to the handler as it comes
+  std::size_t limit = 0;  // bytes; more is 413
+  bool stream = false;    // hand the body to the handler as it comes
 };
 
 struct Handler {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "process/child.h"
+#include "process/supervisor.h"
 #include "serving/llm_request.h"
 #include "serving/memory_admission.h"
 #include "serving/worker_link.h"
@@ -26,10 +27,8 @@ using gateway::EngineInfo;
 
 constexpr auto kCheckTimeout = 5min;
 constexpr auto kLoadTimeout = 10min;
-constexpr auto kFirstBackoff = 100ms;
-constexpr auto kLongestBackoff = 30s;
-constexpr auto kStable = 60s;            // a worker that lived so long starts a new count of failures
-constexpr int kFailuresUntilFailed = 3;  // in a row: then callers no longer wait
+constexpr auto kLongestDelay = 30s;
+constexpr int kFailuresUntilFailed = 3;  // starts in a row: then callers no longer wait
 constexpr std::size_t kInputsPerFrame = 512;
 constexpr std::size_t kBytesPerFrame = 4 * 1024 * 1024;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
@@ -72,11 +71,12 @@ std::string last_words(const std::string& text) {
 
 class LlmEngine final : public gateway::InferenceEngine {
  public:
-  explicit LlmEngine(LlmEngineOptions options) : options_(std::move(options)), supervisor_([this](const std::stop_token& stop) { supervise(stop); }) {}
+  explicit LlmEngine(LlmEngineOptions options) : options_(std::move(options)), opener_([this] { open(); }) {}
 
   ~LlmEngine() override {
-    supervisor_.request_stop();
-    supervisor_.join();
+    stopping_.request_stop();
+    opener_.join();
+    supervisor_.reset();  // waits until the worker is gone
   }
 
   EngineInfo info() override {
@@ -216,118 +216,108 @@ class LlmEngine final : public gateway::InferenceEngine {
 
   std::shared_ptr<WorkerLink> ready(const Deadline& deadline) {
     std::unique_lock lock(mutex_);
+    const auto usable = [&] { return link_ != nullptr && !link_->closed(); };
     for (;;) {
-      if (link_ && !link_->closed()) return link_;
-      if (failed_) {
+      if (usable()) return link_;
+      if (!failure_.empty()) {
         throw Error(ErrorCode::kUnavailable, "model {} is not served: {}", options_.model_name, failure_).with_retry_after(1s);
       }
       if (deadline.expired()) {
         throw Error(ErrorCode::kUnavailable, "model {} is still loading: try again", options_.model_name).with_retry_after(1s);
       }
       deadline.check();
-      changed_.wait_for(lock, deadline.cancelled(), std::min<std::chrono::milliseconds>(deadline.left(), 1s), [&] { return link_ != nullptr || failed_; });
+      changed_.wait_for(lock, deadline.cancelled(), std::min<std::chrono::milliseconds>(deadline.left(), 1s), [&] { return usable() || !failure_.empty(); });
     }
   }
 
-  void set_state(std::string state, bool failed, std::string failure) {
-    {
+  // On its own thread: a file is checked once, then its worker is kept running.
+  void open() {
+    try {
+      const ModelCheck check = check_model(options_.worker, options_.model_file);
+      if (!check.ok) {
+        // The same file will not do better: no further try.
+        log_error("model.refused", {{"model", options_.model_name}, {"reason", check.message}});
+        set_failed(check.message);
+        return;
+      }
       const std::lock_guard lock(mutex_);
-      state_ = std::move(state);
-      failed_ = failed;
-      failure_ = std::move(failure);
+      about_ = check.about;
+    } catch (const Error& error) {
+      set_failed(error.message());
+      return;
     }
-    changed_.notify_all();
+    if (stopping_.stop_requested()) return;
+    process::SupervisorOptions options;
+    options.name = "llm:" + options_.model_name;
+    options.start = [this] { return start_worker(); };
+    options.on_start = [this](process::Child&) { load(); };
+    options.on_exit = [this](const std::string& reason) { lost(reason); };
+    options.longest_delay = kLongestDelay;
+    options.grace = 500ms;
+    supervisor_ = std::make_unique<process::Supervisor>(std::move(options));
   }
 
-  void supervise(const std::stop_token& stop) {
-    int failures = 0;
-    std::chrono::milliseconds backoff = kFirstBackoff;
-    bool checked = false;
-    while (!stop.stop_requested()) {
-      const auto begun = Steady::now();
-      std::string why;
-      try {
-        if (!checked) {
-          const ModelCheck check = check_model(options_.worker, options_.model_file);
-          if (!check.ok) {
-            // The same file will not do better: no further try.
-            log_error("model.refused", {{"model", options_.model_name}, {"reason", check.message}});
-            set_state("failed: " + check.message, true, check.message);
-            return;
-          }
-          const std::lock_guard lock(mutex_);
-          about_ = check.about;
-          checked = true;
-        }
-        why = run_once(stop);
-      } catch (const Error& error) {
-        why = error.message();
-      }
-      if (stop.stop_requested()) break;
-      if (Steady::now() - begun > kStable) {
-        failures = 0;
-        backoff = kFirstBackoff;
-      }
-      ++failures;
-      const bool give_up_waiting = failures >= kFailuresUntilFailed;
-      log_warning("model.worker_ended", {{"model", options_.model_name}, {"reason", why}, {"failures", failures}});
-      set_state(give_up_waiting ? "failed: " + why : "loading", give_up_waiting, why);
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, backoff, [] { return false; });
-      backoff = std::min<std::chrono::milliseconds>(backoff * 2, kLongestBackoff);
-    }
-  }
-
-  // One life of a worker; why it ended.
-  std::string run_once(const std::stop_token& stop) {
+  std::unique_ptr<process::Child> start_worker() {
     const std::uint64_t file = file_size_or_zero(options_.model_file);
     const std::uint64_t cache = cache_bytes();
     admit_memory(file + cache, options_.model_name);
     process::SocketPair pair = process::make_socket_pair();
-    process::ChildOptions child_options;
-    child_options.program = options_.worker;
-    child_options.arguments = arguments();
-    child_options.environment = worker_environment(options_.threads);
-    child_options.log_file = options_.log_file;
-    child_options.hand_over = pair.theirs.release();
-    child_options.limits.file_size_bytes = 64 * 1024 * 1024;  // of its log
+    process::ChildOptions options;
+    options.program = options_.worker;
+    options.arguments = arguments();
+    options.environment = worker_environment(options_.threads);
+    options.log_file = options_.log_file;
+    options.hand_over = pair.theirs.release();
     if (kLimitAddressSpace) {
-      child_options.limits.address_space_bytes =
-          (options_.memory_limit_bytes != 0 ? options_.memory_limit_bytes : file * 2 + cache) + kLibrarySpace;
+      options.limits.address_space_bytes = (options_.memory_limit_bytes != 0 ? options_.memory_limit_bytes : file * 2 + cache) + kLibrarySpace;
     }
-    const auto child = process::Child::spawn(std::move(child_options));
-    auto closed = std::make_shared<std::atomic<bool>>(false);
-    auto link = std::make_shared<WorkerLink>(std::move(pair.ours), [this, closed] {
+    auto child = process::Child::spawn(std::move(options));
+    starting_ = std::make_shared<WorkerLink>(std::move(pair.ours));
+    return child;
+  }
+
+  // Waits until the model is in memory. What it throws ends this worker and is the reason that callers see.
+  void load() {
+    const std::shared_ptr<WorkerLink> link = std::exchange(starting_, nullptr);
+    const Deadline deadline = Deadline::after(kLoadTimeout, stopping_.get_token());
+    const Json about = link->call(Json::object({{"op", "info"}}), deadline, {}).result;
+    for (const auto& [name, path] : options_.adapters) {
+      link->call(Json::object({{"op", "load_adapter"}, {"name", name}, {"path", path.string()}}), deadline, {});
+    }
+    {
       const std::lock_guard lock(mutex_);
-      *closed = true;
-      changed_.notify_all();
-    });
-    std::string why;
-    try {
-      const Deadline deadline = Deadline::after(kLoadTimeout, stop);
-      const Json about = link->call(Json::object({{"op", "info"}}), deadline, {}).result;
-      for (const auto& [name, path] : options_.adapters) {
-        link->call(Json::object({{"op", "load_adapter"}, {"name", name}, {"path", path.string()}}), deadline, {});
-      }
-      std::unique_lock lock(mutex_);
       about_ = about;
-      state_ = "ready";
-      failed_ = false;
       link_ = link;
-      changed_.notify_all();
-      log_info("model.ready", {{"model", options_.model_name}, {"pid", child->pid()}});
-      while (!*closed && !stop.stop_requested()) changed_.wait_for(lock, stop, 1s, [&] { return closed->load(); });
-      link_.reset();
-      state_ = "loading";
-    } catch (const Error& error) {
-      why = error.message();
+      state_ = "ready";
+      failures_ = 0;
+      failure_.clear();
     }
-    if (stop.stop_requested()) child->terminate();
-    const auto ended = child->wait_for(stop.stop_requested() ? 200ms : 2000ms);
-    child->kill();
-    link.reset();
-    const std::string end = ended ? "its process ended with " + ended->text() : "its process stopped answering";
-    return why.empty() ? end : why + " (" + end + ")";
+    changed_.notify_all();
+  }
+
+  void lost(const std::string& reason) {
+    std::shared_ptr<WorkerLink> gone;
+    {
+      const std::lock_guard lock(mutex_);
+      gone = std::exchange(link_, nullptr);
+      if (gone == nullptr && ++failures_ >= kFailuresUntilFailed) {
+        failure_ = reason;
+        state_ = "failed: " + reason;
+      } else {
+        state_ = "loading";
+      }
+    }
+    changed_.notify_all();
+    starting_.reset();
+  }
+
+  void set_failed(const std::string& reason) {
+    {
+      const std::lock_guard lock(mutex_);
+      failure_ = reason;
+      state_ = "failed: " + reason;
+    }
+    changed_.notify_all();
   }
 
   std::vector<std::string> arguments() const {
@@ -351,12 +341,15 @@ class LlmEngine final : public gateway::InferenceEngine {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string state_ = "loading";
-  bool failed_ = false;
-  std::string failure_;
+  std::string failure_;  // why callers need not wait
+  int failures_ = 0;     // starts in a row that led to no ready worker
   Json about_;
-  std::shared_ptr<WorkerLink> link_;  // set while the worker is ready
+  std::shared_ptr<WorkerLink> link_;      // while the worker is ready
+  std::shared_ptr<WorkerLink> starting_;  // supervisor's thread only
   std::atomic<std::size_t> requests_ = 0;
-  std::jthread supervisor_;  // last: it uses the others
+  std::stop_source stopping_;
+  std::unique_ptr<process::Supervisor> supervisor_;  // made by opener_
+  std::jthread opener_;                              // last: it uses the others
 };
 
 }  // namespace

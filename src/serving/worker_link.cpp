@@ -29,8 +29,7 @@ Error reported(const Frame& frame) {
 
 }  // namespace
 
-WorkerLink::WorkerLink(FileHandle socket, std::function<void()> on_closed)
-    : socket_(std::move(socket)), frames_(socket_.get()), on_closed_(std::move(on_closed)), reader_([this] { read(); }) {}
+WorkerLink::WorkerLink(FileHandle socket) : socket_(std::move(socket)), frames_(socket_.get()), reader_([this] { read(); }) {}
 
 WorkerLink::~WorkerLink() {
   ::shutdown(socket_.get(), SHUT_RDWR);
@@ -49,15 +48,13 @@ void WorkerLink::read() {
   } catch (const Error& error) {
     log_error("worker.protocol", {{"message", error.message()}});
   }
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    for (auto& [id, pending] : pending_) {
-      pending->lost = true;
-      pending->arrived.notify_one();
-    }
+  ::shutdown(socket_.get(), SHUT_RDWR);  // one that sent a broken frame ends too, and is replaced
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  for (auto& [id, pending] : pending_) {
+    pending->lost = true;
+    pending->arrived.notify_one();
   }
-  on_closed_();
 }
 
 bool WorkerLink::closed() const {

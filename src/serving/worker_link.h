@@ -23,8 +23,7 @@ namespace lakeloop::serving {
 
 class WorkerLink {
  public:
-  // `on_closed` is called once, on the reader's thread, when the worker is gone.
-  WorkerLink(FileHandle socket, std::function<void()> on_closed);
+  explicit WorkerLink(FileHandle socket);
   ~WorkerLink();  // closes the socket: the worker ends
   WorkerLink(const WorkerLink&) = delete;
   WorkerLink& operator=(const WorkerLink&) = delete;
@@ -54,7 +53,6 @@ class WorkerLink {
 
   FileHandle socket_;
   process::FrameSocket frames_;
-  std::function<void()> on_closed_;
   mutable std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<Pending>> pending_;
   std::uint64_t next_id_ = 1;

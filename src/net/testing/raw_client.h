@@ -28,7 +28,8 @@ struct RawAnswer {
   [[nodiscard]] std::string header(std::string_view name) const {
     for (const std::string_view line : split(head, '\n')) {
       const std::size_t colon = line.find(':');
-      if (colon != std::string_view::npos && iequals(line.substr(0, colon), name)) return std::string(trim(line.substr(colon + 1)));
+      if (colon != std::string_view::npos && iequals(line.substr(0, colon), name))
+        return std::string(trim(line.substr(colon + 1)));
     }
     return {};
   }
@@ -37,7 +38,8 @@ struct RawAnswer {
 class RawClient {
  public:
   // `receive_buffer`: SO_RCVBUF, for tests of backpressure.
-  explicit RawClient(std::uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit RawClient(std::uint16_t port, int receive_buffer = 0)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     if (receive_buffer > 0) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     const int on = 1;
     ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -96,7 +98,8 @@ class RawClient {
     RawAnswer answer;
     answer.head = buffer_.substr(0, end + 4);
     buffer_.erase(0, end + 4);
-    if (answer.head.size() > 12) answer.status = parse_number<int>(std::string_view(answer.head).substr(9, 3)).value_or(0);
+    if (answer.head.size() > 12)
+      answer.status = parse_number<int>(std::string_view(answer.head).substr(9, 3)).value_or(0);
     return answer;
   }
 
@@ -119,7 +122,8 @@ class RawClient {
         answer->body += *chunk;
       }
     } else {
-      while (fill()) {}
+      while (fill()) {
+      }
       answer->body = std::exchange(buffer_, {});
     }
     return answer;
@@ -132,7 +136,8 @@ class RawClient {
       if (!fill()) return std::nullopt;
     }
     std::size_t size = 0;
-    if (std::from_chars(buffer_.data(), buffer_.data() + line, size, 16).ptr != buffer_.data() + line) return std::nullopt;
+    if (std::from_chars(buffer_.data(), buffer_.data() + line, size, 16).ptr != buffer_.data() + line)
+      return std::nullopt;
     while (buffer_.size() < line + 2 + size + 2) {
       if (!fill()) return std::nullopt;
     }
