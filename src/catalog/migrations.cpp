@@ -14,27 +14,27 @@ CREATE TABLE catalog_objects (
   owner TEXT NOT NULL,
   created_by TEXT NOT NULL,
   updated_by TEXT NOT NULL,
-  created BIGINT NOT NULL,
-  updated BIGINT NOT NULL,
+  created INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
   properties TEXT NOT NULL,
   details TEXT NOT NULL,
   UNIQUE (parent, type, name_key)
-);
+) STRICT;
 CREATE TABLE catalog_grants (
   object_id TEXT NOT NULL,
   principal TEXT NOT NULL,
   principal_key TEXT NOT NULL,
   privilege TEXT NOT NULL,
   PRIMARY KEY (object_id, principal_key, privilege)
-);
+) STRICT;
 CREATE TABLE catalog_indexes (
   index_id TEXT PRIMARY KEY,
   table_id TEXT NOT NULL
-);
+) STRICT;
 CREATE INDEX catalog_indexes_by_table ON catalog_indexes (table_id);
 CREATE TABLE catalog_versions (
   model_id TEXT NOT NULL,
-  version BIGINT NOT NULL,
+  version INTEGER NOT NULL,
   id TEXT NOT NULL,
   status TEXT NOT NULL,
   source TEXT NOT NULL,
@@ -42,27 +42,27 @@ CREATE TABLE catalog_versions (
   comment TEXT NOT NULL,
   created_by TEXT NOT NULL,
   updated_by TEXT NOT NULL,
-  created BIGINT NOT NULL,
-  updated BIGINT NOT NULL,
+  created INTEGER NOT NULL,
+  updated INTEGER NOT NULL,
   PRIMARY KEY (model_id, version)
-);
+) STRICT;
 CREATE TABLE catalog_counters (
   model_id TEXT PRIMARY KEY,
-  last_version BIGINT NOT NULL
-);
+  last_version INTEGER NOT NULL
+) STRICT;
 CREATE TABLE catalog_aliases (
   model_id TEXT NOT NULL,
   alias TEXT NOT NULL,
-  version BIGINT NOT NULL,
+  version INTEGER NOT NULL,
   PRIMARY KEY (model_id, alias)
-);
+) STRICT;
 CREATE TABLE catalog_tags (
   object_id TEXT NOT NULL,
-  version BIGINT NOT NULL,
+  version INTEGER NOT NULL,
   key TEXT NOT NULL,
   value TEXT NOT NULL,
   PRIMARY KEY (object_id, version, key)
-);
+) STRICT;
 CREATE TABLE catalog_lineage (
   digest TEXT PRIMARY KEY,
   source_kind TEXT NOT NULL,
@@ -70,8 +70,8 @@ CREATE TABLE catalog_lineage (
   target_kind TEXT NOT NULL,
   target TEXT NOT NULL,
   details TEXT NOT NULL,
-  at BIGINT NOT NULL
-);
+  at INTEGER NOT NULL
+) STRICT;
 CREATE INDEX catalog_lineage_by_target ON catalog_lineage (target_kind, target, at);
 CREATE INDEX catalog_lineage_by_source ON catalog_lineage (source_kind, source, at);
 )sql"}};

@@ -6,17 +6,16 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "codec/unicode.h"
 
 namespace lakeloop::codec {
 namespace {
 
-// ICU counts in 32 bits, and folding lengthens.
-constexpr std::size_t kMostBytes = 512ull * 1024 * 1024;
-
+// ICU counts in 32 bits, and folding lengthens: the limit leaves room for that.
 icu::StringPiece piece_of(std::string_view text) {
-  if (text.size() > kMostBytes) {
-    throw Error(ErrorCode::kTooLarge, "a text has {} bytes, the limit is {}", text.size(), kMostBytes);
+  if (text.size() > limits::kCaseFoldBytes) {
+    throw Error(ErrorCode::kTooLarge, "a text has {} bytes, the limit is {}", text.size(), limits::kCaseFoldBytes);
   }
   return {text.data(), static_cast<int32_t>(text.size())};
 }

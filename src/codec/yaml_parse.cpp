@@ -18,9 +18,7 @@
 namespace lakeloop::codec {
 namespace {
 
-constexpr std::size_t kTextBytes = 16 * 1024 * 1024;
-// What aliases may add to a document: nine anchors that name each other ten times each would make a billion nodes.
-constexpr std::size_t kAliasBytes = 1024 * 1024;
+// limits::kYamlAliasBytes: nine anchors that name each other ten times each would make a billion nodes.
 constexpr std::size_t kNodeBytes = 16;  // an empty node is not free
 constexpr std::string_view kMergeKey = "<<";
 
@@ -95,8 +93,8 @@ class Builder {
       return scalar(value, value.as_string(), false, {}, at);
     }
     alias_bytes_ += weight(value);
-    if (alias_bytes_ > kAliasBytes)
-      fail(at, format("aliases make the document more than {} bytes longer", kAliasBytes));
+    if (alias_bytes_ > limits::kYamlAliasBytes)
+      fail(at, format("aliases make the document more than {} bytes longer", limits::kYamlAliasBytes));
     if (stack_.size() + height(value) > limits::kJsonDepth)
       fail(at, format("nested deeper than {} levels", limits::kJsonDepth));
     put(Json(value), {}, at);
@@ -280,8 +278,8 @@ class Reader {
 }  // namespace
 
 Json yaml_parse(std::string_view text) {
-  if (text.size() > kTextBytes) {
-    throw Error(ErrorCode::kTooLarge, "a YAML document has {} bytes, the limit is {}", text.size(), kTextBytes);
+  if (text.size() > limits::kYamlBytes) {
+    throw Error(ErrorCode::kTooLarge, "a YAML document has {} bytes, the limit is {}", text.size(), limits::kYamlBytes);
   }
   if (!is_valid_utf8(text)) throw Error(ErrorCode::kMalformedRequest, "not valid YAML: the text is not valid UTF-8");
   return Reader(text).read();

@@ -29,6 +29,7 @@ class Row {
   [[nodiscard]] std::string text(std::size_t column) const;  // "" for NULL
   [[nodiscard]] std::optional<std::string> maybe_text(std::size_t column) const;
   [[nodiscard]] std::optional<std::int64_t> maybe_integer(std::size_t column) const;
+  [[nodiscard]] const Value& value(std::size_t column) const { return values_.at(column); }
   [[nodiscard]] std::size_t size() const { return values_.size(); }
 
  private:

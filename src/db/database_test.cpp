@@ -273,6 +273,66 @@ TEST_F(DatabaseTest, WritersTakeTurns) {
             kThreads * kRounds);
 }
 
+// Writers that wait share a commit: a failed one takes back itself alone, and who is told "done" is in the file.
+TEST_F(DatabaseTest, AFailedWriterDoesNotHarmItsNeighbours) {
+  constexpr int kThreads = 12, kRounds = 30;
+  std::atomic<int> kept = 0, dropped = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < kRounds; ++round) {
+        const std::string name = std::to_string(i) + "-" + std::to_string(round);
+        const int kind = (i + round) % 3;
+        try {
+          db_->write([&](Transaction& t) {
+            t.execute("INSERT INTO person (name, note) VALUES ($1, $2)", {name, kind == 0 ? "keep" : "drop"});
+            if (kind == 1) throw std::runtime_error("changed my mind");
+            if (kind == 2) t.execute("INSERT INTO person (name) VALUES ($1)", {name});
+          });
+          ++kept;
+          EXPECT_EQ(count("person WHERE name = '" + name + "'"), 1);
+        } catch (const std::exception&) {
+          ++dropped;
+          EXPECT_EQ(count("person WHERE name = '" + name + "'"), 0);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(kept, kThreads * kRounds / 3);
+  EXPECT_EQ(dropped, kThreads * kRounds * 2 / 3);
+  EXPECT_EQ(count(), kept);
+  EXPECT_EQ(count("person WHERE note = 'drop'"), 0);
+}
+
+// When SQLite takes back the whole transaction, nobody in it is told "done".
+TEST_F(DatabaseTest, ARollbackOfAllIsToldToAll) {
+  add("taken");
+  std::atomic<int> kept = 0, unavailable = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 12; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 20; ++round) {
+        const std::string name = std::to_string(i) + "-" + std::to_string(round);
+        try {
+          db_->write([&](Transaction& t) {
+            t.execute("INSERT INTO person (name) VALUES ($1)", {name});
+            if (i == 0) t.execute("INSERT OR ROLLBACK INTO person (name) VALUES ('taken')");
+          });
+          ++kept;
+          EXPECT_EQ(count("person WHERE name = '" + name + "'"), 1);
+        } catch (const Error& error) {
+          if (error.code() == ErrorCode::kUnavailable) ++unavailable;
+          EXPECT_EQ(count("person WHERE name = '" + name + "'"), 0);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(count(), kept + 1);
+  EXPECT_EQ(kept + unavailable, 11 * 20);
+}
+
 // Look-then-create with a unique key: one wins, the others are told so.
 TEST_F(DatabaseTest, OneOfRacingCreatorsWins) {
   std::atomic<int> won = 0, told = 0;
@@ -283,7 +343,8 @@ TEST_F(DatabaseTest, OneOfRacingCreatorsWins) {
         add("race");
         ++won;
       } catch (const Error& error) {
-        if (error.code() == ErrorCode::kAlreadyExists) ++told;
+        // And can read it at once.
+        if (error.code() == ErrorCode::kAlreadyExists && count("person WHERE name = 'race'") == 1) ++told;
       }
     });
   }
@@ -367,29 +428,37 @@ TEST_F(DatabaseTest, RefusesWhatIsNoDatabase) {
 // A writer that dies anywhere loses nothing that it was told is written.
 TEST_F(DatabaseTest, KilledWriterLosesNothingAcknowledged) {
   db_.reset();
-  for (int round = 0; round < 5; ++round) {
+  for (int round = 0; round < 15; ++round) {
     int channel[2];
     ASSERT_EQ(pipe(channel), 0);
     const pid_t child = fork();
     if (child == 0) {
       const std::unique_ptr<Database> db = Database::open(file_, kSchema);
-      for (std::int64_t i = 0;; ++i) {
-        const std::string name = std::to_string(round) + "-" + std::to_string(i);
-        db->write([&](Transaction& t) { t.execute("INSERT INTO person (name) VALUES ($1)", {name}); });
-        if (write(channel[1], &i, sizeof i) != sizeof i) _exit(1);
+      std::vector<std::thread> threads;
+      for (std::int64_t thread = 0; thread < 4; ++thread) {
+        threads.emplace_back([&, thread] {
+          for (std::int64_t i = thread;; i += 4) {
+            const std::string name = std::to_string(round) + "-" + std::to_string(i);
+            db->write([&](Transaction& t) { t.execute("INSERT INTO person (name) VALUES ($1)", {name}); });
+            if (write(channel[1], &i, sizeof i) != sizeof i) _exit(1);
+          }
+        });
       }
+      for (std::thread& thread : threads) thread.join();
     }
     close(channel[1]);
-    std::int64_t last = -1;
-    for (int i = 0; i < 20 + round; ++i)
-      ASSERT_EQ(read(channel[0], &last, sizeof last), static_cast<ssize_t>(sizeof last));
+    std::vector<std::int64_t> told;
+    std::int64_t number = 0;
+    for (int i = 0; i < 20 + round; ++i) {
+      ASSERT_EQ(read(channel[0], &number, sizeof number), static_cast<ssize_t>(sizeof number));
+      told.push_back(number);
+    }
     kill(child, SIGKILL);
-    std::int64_t more = 0;
-    while (read(channel[0], &more, sizeof more) == sizeof more) last = more;
+    while (read(channel[0], &number, sizeof number) == sizeof number) told.push_back(number);
     close(channel[0]);
     ASSERT_EQ(waitpid(child, nullptr, 0), child);
     open(kSchema);
-    for (std::int64_t i = 0; i <= last; ++i) {
+    for (const std::int64_t i : told) {
       EXPECT_EQ(count("person WHERE name = '" + std::to_string(round) + "-" + std::to_string(i) + "'"), 1);
     }
     db_.reset();

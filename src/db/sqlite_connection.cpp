@@ -5,13 +5,11 @@
 #include <cmath>
 
 #include "base/format.h"
+#include "base/limits.h"
 
 namespace lakeloop::db {
 namespace {
 
-constexpr std::size_t kCachedStatements = 256;
-// A result is held in memory: more rows than this is a query that forgot its LIMIT.
-constexpr std::size_t kMostRows = 1'000'000;
 constexpr int kBusyMillis = 10'000;  // another process (a backup) holds the file
 
 ErrorCode code_for(int state) {
@@ -150,7 +148,7 @@ sqlite3_stmt* SqliteConnection::prepare(std::string_view sql) {
   }
   statements_.push_front({std::string(sql), std::move(statement)});
   by_sql_.emplace(statements_.front().sql, statements_.begin());
-  if (statements_.size() > kCachedStatements) {
+  if (statements_.size() > limits::kDatabaseStatements) {
     by_sql_.erase(statements_.back().sql);
     statements_.pop_back();
   }
@@ -199,8 +197,8 @@ std::vector<Row> SqliteConnection::query(std::string_view sql, const std::vector
   const int columns = sqlite3_column_count(statement);
   std::vector<Row> rows;
   while (step(statement)) {
-    if (rows.size() == kMostRows)
-      throw Error(ErrorCode::kTooLarge, "a database query gives more than {} rows", kMostRows);
+    if (rows.size() == limits::kDatabaseRows)
+      throw Error(ErrorCode::kTooLarge, "a database query gives more than {} rows", limits::kDatabaseRows);
     std::vector<Value> row;
     row.reserve(static_cast<std::size_t>(columns));
     for (int column = 0; column < columns; ++column) row.push_back(column_value(statement, column));

@@ -1,11 +1,13 @@
 #include <fcntl.h>
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/metrics.h"
 #include "db/database.h"
 #include "db/migrations.h"
@@ -15,8 +17,8 @@
 namespace lakeloop::db {
 namespace {
 
-constexpr std::size_t kReaders = 8;
-constexpr std::chrono::seconds kLongestWait(30);  // for a connection; then the client shall come back
+// No writer joins a group older than this: its members wait.
+constexpr std::chrono::milliseconds kGroupAge(5);
 
 Histogram write_seconds("lakeloop_db_write_seconds", "Duration of metadata write transactions, waiting included",
                         {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5});
@@ -86,7 +88,7 @@ class ReaderPool {
 
   std::unique_ptr<SqliteConnection> take() {
     std::unique_lock lock(mutex_);
-    if (idle_.empty() && made_ < kReaders) {
+    if (idle_.empty() && made_ < limits::kDatabaseReaders) {
       ++made_;
       lock.unlock();
       try {
@@ -96,7 +98,7 @@ class ReaderPool {
         throw;
       }
     }
-    if (!free_.wait_for(lock, kLongestWait, [&] { return !idle_.empty(); })) busy();
+    if (!free_.wait_for(lock, limits::kDatabaseWait, [&] { return !idle_.empty(); })) busy();
     std::unique_ptr<SqliteConnection> connection = std::move(idle_.back());
     idle_.pop_back();
     return connection;
@@ -148,22 +150,45 @@ class SqliteDatabase final : public Database {
   void write(const std::function<void(Transaction&)>& work) override {
     LAKELOOP_CHECK(OpenWork::find(this, true) == nullptr);  // nested writes
     const Steady::time_point start = Steady::now();
-    if (!turns_.enter(kLongestWait)) busy();
-    {
-      const Turn turn(turns_);
-      const OpenWork open(this, &writer_, true);
-      run(work);
+    if (!turns_.enter(limits::kDatabaseWait)) busy();
+    // From here on with the turn: the last of each group ends it.
+    std::shared_ptr<Group> group;
+    try {
+      group = join_group();
+    } catch (...) {
+      turns_.leave();
+      throw;
     }
+    const bool broken_before = group->error.has_value();
+    std::exception_ptr failed;
+    try {
+      const OpenWork open(this, &writer_, true);
+      run(work, *group);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    const bool broke_it = !broken_before && group->error.has_value();
+    const bool full = group->members >= limits::kDatabaseGroupWriters || Steady::now() - group->began >= kGroupAge;
+    if (full || group->error || !turns_.hand_over()) {
+      end_group();
+      turns_.leave();
+    }
+    // One who failed waits as well: who was told "exists already" may look at once for what a neighbour has made.
+    group->ended.wait();
+    if (failed && (broke_it || !group->error)) std::rethrow_exception(failed);
+    if (group->error) throw Error(*group->error);
     write_seconds.observe(std::chrono::duration<double>(Steady::now() - start).count());
   }
 
  private:
-  struct Turn {
-    TurnQueue& turns;
-    explicit Turn(TurnQueue& t) : turns(t) {}
-    ~Turn() { turns.leave(); }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
+  // Writers that came while another one worked share its transaction, each in a savepoint, and so its sync: none
+  // returns before the commit, and a failed one takes back only itself.
+  struct Group {
+    const Steady::time_point began = Steady::now();
+    std::size_t members = 0;
+    std::optional<Error> error;  // of the whole group; set before `commit`
+    std::promise<void> commit;
+    std::shared_future<void> ended = commit.get_future().share();
   };
 
   struct Borrowed {
@@ -178,21 +203,65 @@ class SqliteDatabase final : public Database {
     Borrowed& operator=(const Borrowed&) = delete;
   };
 
-  void run(const std::function<void(Transaction&)>& work) {
-    writer_.run_script("BEGIN IMMEDIATE");
+  // With the turn.
+  std::shared_ptr<Group> join_group() {
+    if (!group_) {
+      group_ = std::make_shared<Group>();
+      try {
+        writer_.run_script("BEGIN IMMEDIATE");
+      } catch (const Error& error) {
+        group_->error = error;
+      }
+    }
+    ++group_->members;
+    return group_;
+  }
+
+  void run(const std::function<void(Transaction&)>& work, Group& group) {
+    if (group.error) throw Error(*group.error);
     try {
+      writer_.run_script("SAVEPOINT one");
       SqliteTransaction transaction(writer_, true);
       work(transaction);
       transaction.check_open();
-      writer_.run_script("COMMIT");
+      writer_.run_script("RELEASE one");
     } catch (...) {
-      writer_.rollback();
+      if (!writer_.in_transaction()) {
+        // SQLite took everything back, the work of the others too.
+        group.error = Error(ErrorCode::kUnavailable, "the metadata store rolled back, try again");
+      } else {
+        take_back(group);
+      }
       throw;
     }
   }
 
+  void take_back(Group& group) {
+    try {
+      writer_.run_script("ROLLBACK TO one; RELEASE one");
+    } catch (const Error& error) {
+      group.error = error;
+    }
+  }
+
+  // With the turn.
+  void end_group() {
+    const std::shared_ptr<Group> group = std::move(group_);
+    group_.reset();
+    if (!group->error) {
+      try {
+        writer_.run_script("COMMIT");
+      } catch (const Error& error) {
+        group->error = error;
+      }
+    }
+    if (group->error) writer_.rollback();
+    group->commit.set_value();
+  }
+
   SqliteConnection writer_;
   TurnQueue turns_;
+  std::shared_ptr<Group> group_;  // belongs to who has the turn
   ReaderPool readers_;
 };
 

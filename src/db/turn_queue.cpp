@@ -19,14 +19,21 @@ bool TurnQueue::enter(std::chrono::milliseconds wait) {
 
 void TurnQueue::leave() {
   const std::lock_guard lock(mutex_);
-  if (waiting_.empty()) {
-    taken_ = false;
-    return;
-  }
+  if (!wake_next()) taken_ = false;
+}
+
+bool TurnQueue::hand_over() {
+  const std::lock_guard lock(mutex_);
+  return wake_next();
+}
+
+bool TurnQueue::wake_next() {
+  if (waiting_.empty()) return false;
   Waiter* next = waiting_.front();
   waiting_.pop_front();
   next->mine = true;
   next->wake.notify_one();  // under the lock: the waiter lives on its thread's stack
+  return true;
 }
 
 }  // namespace lakeloop::db

@@ -159,28 +159,28 @@ TokenInfo token_from(const Row& row) {
 std::vector<db::Migration> migrations() {
   return {{.module = "identity", .number = 1, .sql = R"sql(
 CREATE TABLE identity_principals (
-  id BIGINT PRIMARY KEY,
+  id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
   name_key TEXT NOT NULL UNIQUE,
   display_name TEXT NOT NULL,
   kind INTEGER NOT NULL,
   active INTEGER NOT NULL,
-  created BIGINT NOT NULL
-);
+  created INTEGER NOT NULL
+) STRICT;
 CREATE TABLE identity_members (
-  group_id BIGINT NOT NULL REFERENCES identity_principals (id),
-  member_id BIGINT NOT NULL REFERENCES identity_principals (id),
+  group_id INTEGER NOT NULL REFERENCES identity_principals (id),
+  member_id INTEGER NOT NULL REFERENCES identity_principals (id),
   PRIMARY KEY (group_id, member_id)
-);
+) STRICT;
 CREATE INDEX identity_members_by_member ON identity_members (member_id);
 CREATE TABLE identity_tokens (
   token_id TEXT PRIMARY KEY,
-  principal_id BIGINT NOT NULL REFERENCES identity_principals (id),
+  principal_id INTEGER NOT NULL REFERENCES identity_principals (id),
   secret_sha256 TEXT NOT NULL,
   comment TEXT NOT NULL,
-  created BIGINT NOT NULL,
-  expires BIGINT
-);
+  created INTEGER NOT NULL,
+  expires INTEGER
+) STRICT;
 CREATE INDEX identity_tokens_by_principal ON identity_tokens (principal_id);
 INSERT INTO identity_principals (id, name, name_key, display_name, kind, active, created)
   VALUES (1, 'admins', 'admins', 'admins', 2, 1, 0);

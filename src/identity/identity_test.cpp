@@ -166,7 +166,7 @@ TEST_F(IdentityTest, NamesAreUniqueOverAllKindsWithoutCase) {
     EXPECT_TRUE(identity_->find(name).has_value()) << name;
   }
   EXPECT_EQ(identity_->find("ANN@EXAMPLE.COM")->name, "Ann@Example.com");
-  for (const std::string name :
+  for (const std::string& name :
        {std::string("account users"), std::string("Account Users"), std::string("users"), std::string(),
         std::string("  "), std::string("a\nb"), std::string("a\xff"), std::string("a\0b", 3)}) {
     EXPECT_EQ(code_of([&] { identity_->create_group(name); }), ErrorCode::kInvalidArgument) << name;

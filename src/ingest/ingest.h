@@ -1,9 +1,9 @@
 #pragma once
 
-// From files to rows: a folder (or one file) becomes a Delta table of pages, and pages become chunks. Run again, unchanged files
-// are not touched; changed and deleted ones become updates and deletes in one commit. A broken file is reported with its
-// reason and skipped; the page that it had before stays. Files are read through a descriptor that stays below the folder:
-// symbolic links that leave it are skipped by name.
+// From files to rows: a folder (or one file) becomes a Delta table of pages, and pages become chunks. Run again,
+// unchanged files are not touched; changed and deleted ones become updates and deletes in one commit. A broken file is
+// reported with its reason and skipped; the page that it had before stays. Files are read through a descriptor that
+// stays below the folder (source_folder.h): symbolic links that leave it are skipped by name.
 
 #include <cstdint>
 #include <filesystem>
@@ -21,7 +21,7 @@ namespace lakeloop::ingest {
 struct IngestOptions {
   std::filesystem::path folder;
   std::string table;                    // full name; made when missing
-  std::vector<std::string> extensions;  // empty: all that a parser knows
+  std::vector<std::string> extensions;  // ".md" or "md"; empty: all that a parser knows. Other files are not looked at
 };
 
 struct SkippedFile {
@@ -42,11 +42,17 @@ struct Progress {
 using OnProgress = std::function<void(const Progress&)>;
 
 // The schema of a pages table:
-//   source_path STRING (key, '/'-separated, relative), title, text (the page as the parser reads it, UTF-8), sections (array of
-//   struct {path array<string>, start, end}: headings with code point offsets), media_type, content_hash (sha-256 of the file),
-//   size LONG, modified TIMESTAMP, parser, parser_version, git_commit (of the folder, when it is a clean checkout), ingested_at
+//   source_path STRING (key, '/'-separated, relative), title, text (the page as the parser reads it, UTF-8), sections
+//   (array of struct {path array<string>, start, end}: headings with code point offsets), blocks (array of struct
+//   {kind, start, end}), media_type, content_hash (sha-256 of the file), size LONG, modified TIMESTAMP, parser,
+//   parser_version, git_commit (HEAD of the work tree around the folder when the page was written; the file itself may
+//   have differed from that commit), ingested_at
 delta::Schema pages_schema();
 
+// One commit (operation INGEST), or none when nothing changed. Files are told apart by their content, not their times.
+// kInvalidArgument, and nothing written, when the folder cannot be read or holds no file that a parser knows (so an
+// emptied folder never empties the table), or when not one of its files could be read; kTooLarge when the pages to
+// write hold more text than limits::kIngestBytes. One file as `folder` is added or updated alone: nothing is deleted.
 IngestReport ingest_folder(catalog::Catalog& catalog, const catalog::Principal& who, const IngestOptions& options,
                            const Deadline& deadline, const OnProgress& on_progress = {});
 

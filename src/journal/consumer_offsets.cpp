@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/format.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/hash.h"
 
@@ -14,7 +15,6 @@ namespace {
 // Lines "consumer position", then "sum" and the CRC-32C of all that stands before.
 constexpr std::string_view kSum = "sum ";
 constexpr std::size_t kMostBytes = 1024 * 1024;
-constexpr std::size_t kMostConsumers = 1000;
 
 bool is_name(std::string_view name) {
   return !name.empty() && name.size() <= 200 && std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7F; });
@@ -55,8 +55,8 @@ void ConsumerOffsets::set(std::string_view consumer, std::uint64_t position) {
   }
   auto changed = offsets_;
   changed.insert_or_assign(std::string(consumer), position);
-  if (changed.size() > kMostConsumers) {
-    throw Error(ErrorCode::kResourceExhausted, "a journal has at most {} consumers", kMostConsumers);
+  if (changed.size() > limits::kJournalConsumers) {
+    throw Error(ErrorCode::kResourceExhausted, "a journal has at most {} consumers", limits::kJournalConsumers);
   }
   std::string text;
   for (const auto& [name, offset] : changed) text += lakeloop::format("{} {}\n", name, offset);

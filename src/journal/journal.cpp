@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "journal/consumer_offsets.h"
@@ -21,8 +22,6 @@ namespace lakeloop::journal {
 namespace {
 
 constexpr std::size_t kReadChunk = 64 * 1024;
-// What appends may hold in memory while a sync runs; then they wait.
-constexpr std::size_t kBatchBytes = 32 * 1024 * 1024;
 
 Counter records_total("lakeloop_journal_records_total", "Records appended to journals");
 Counter syncs_total("lakeloop_journal_syncs_total", "Syncs of journals; several appends share one");
@@ -73,7 +72,7 @@ class FileJournal final : public Journal {
     const std::uint64_t size = kRecordHeaderBytes + bytes.size();
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] {
-      return closed_ || broken_ || open_batch_->bytes == 0 || open_batch_->bytes + size <= kBatchBytes;
+      return closed_ || broken_ || open_batch_->bytes == 0 || open_batch_->bytes + size <= limits::kJournalBatchBytes;
     });
     check_open(size);
     const std::shared_ptr<Batch> batch = open_batch_;

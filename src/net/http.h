@@ -1,6 +1,7 @@
 #pragma once
 
-// HTTP messages as values (RFC 9110). Header names compare without case and are kept in lower case.
+// HTTP messages as values (RFC 9110). Header names compare without case and are kept in lower case; nothing here checks
+// what a value may hold: the server and the client refuse control characters when they write a head.
 
 #include <cstdint>
 #include <optional>
@@ -29,7 +30,8 @@ class Headers {
   std::vector<std::pair<std::string, std::string>> items_;
 };
 
-// The query part, decoded once ('+' is a blank), order and repetitions kept.
+// The query part (without '?'), decoded once ('+' is a blank), order and repetitions kept. A broken escape stays as it
+// is.
 using Query = std::vector<std::pair<std::string, std::string>>;
 Query parse_query(std::string_view raw);
 
@@ -39,8 +41,8 @@ struct Request {
   std::string path;    // raw path, not decoded: "/a%20b"
   Query query;
   Headers headers;
-  std::string body;    // whole body, unless the route takes it as a stream
-  std::string peer;    // "127.0.0.1:53412"
+  std::string body;  // whole body, unless the route takes it as a stream
+  std::string peer;  // "127.0.0.1:53412"
 };
 
 struct Response {

@@ -1,8 +1,10 @@
 #pragma once
 
-// Matches a path to a pattern: "/api/2.0/indexes/{name}/query", "/files/{path...}" (rest, with slashes). Literal segments win
-// over parameters, parameters over a rest. Paths are matched segment by segment before decoding; each parameter is
-// percent-decoded once. Empty segments ("//"), "." and ".." never match. Not thread-safe while routes are added.
+// Matches a path to a pattern: "/api/2.0/indexes/{name}/query", "/files/{path...}" (rest, with slashes, never empty).
+// Literal segments win over parameters, parameters over a rest, among the routes that have the method. Paths are
+// matched segment by segment before decoding; each parameter is percent-decoded once. Empty segments ("//"), "." and
+// "..", also when they are escaped, and broken escapes never match. A slash at the end matches only where the pattern
+// has one. Cost: at most one visit of each node of the route tree. Not thread-safe while routes are added.
 
 #include <cstddef>
 #include <map>
@@ -29,7 +31,7 @@ class Router {
 
   // Two routes that match the same paths with one method are our bug (checked).
   void add(Method method, std::string_view pattern, std::size_t route);
-  // nullopt when nothing fits: methods_of() then tells 404 from 405. HEAD falls back to GET.
+  // nullopt when nothing fits: methods_of() then tells 404 from 405. HEAD falls back to GET (and is named beside it).
   [[nodiscard]] std::optional<Match> find(Method method, std::string_view path) const;
   [[nodiscard]] std::vector<Method> methods_of(std::string_view path) const;
 

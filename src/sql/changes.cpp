@@ -71,6 +71,10 @@ class Qualifiers {
 // A condition or a new value, in DuckDB's dialect; it reads its row only.
 std::string row_expression(Execution& run, const Tokens& tokens, std::string_view what) {
   if (tokens.empty()) throw Error(ErrorCode::kInvalidArgument, "{} is empty", what);
+  // "a) OR (b" would be an expression between our brackets, and is none.
+  Reader brackets(tokens);
+  brackets.until({});
+  brackets.expect_end();
   Tokens wrapped = tokenize("SELECT (");
   wrapped.insert(wrapped.end(), tokens.begin(), tokens.end());
   wrapped.push_back({.kind = TokenKind::kSymbol,

@@ -21,7 +21,7 @@ bool closes(const Token& token) {
 bool starts_parameter(const Token* before, const Token& colon, const Token& name, char bracket) {
   if (!name.is_identifier() || !name.glued) return false;
   if (!before) return true;
-  if (before->is(':')) return false;
+  if (before->is(':') && colon.glued) return false;  // a::INT
   const bool value = before->is_identifier() || before->kind == TokenKind::kString ||
                      before->kind == TokenKind::kNumber || closes(*before);
   if (bracket == '[' || bracket == '{') return !value;
@@ -161,6 +161,10 @@ std::optional<Draft::Name> Draft::name_at(std::size_t offset) const {
 void Draft::replace(const Name& name, std::string text) {
   pieces_[name.first].text = std::move(text);
   for (std::size_t i = name.first + 1; i <= name.last; ++i) pieces_[i].text.clear();
+}
+
+void Draft::replace_first_part(const Name& name, std::string text) {
+  pieces_[name.first].text = std::move(text);
 }
 
 std::string Draft::finished() const {

@@ -57,6 +57,7 @@ class Draft {
   };
   [[nodiscard]] std::optional<Name> name_at(std::size_t offset) const;
   void replace(const Name& name, std::string text);
+  void replace_first_part(const Name& name, std::string text);
   // After replacements.
   [[nodiscard]] std::string finished() const;
 

@@ -1,7 +1,6 @@
 #include "sql/sandbox.h"
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <set>
@@ -44,12 +43,6 @@ class Watch {
   std::jthread thread_;
 };
 
-// DuckDB has databases of these names already.
-bool is_reserved(std::string_view database) {
-  constexpr std::array<std::string_view, 3> kReserved{"system", "temp", "memory"};
-  return std::ranges::find(kReserved, ascii_lower(database)) != kReserved.end();
-}
-
 std::string key_of(const Draft::Name& name) {
   std::string key = ascii_lower(join(name.parts, "\n"));
   if (name.as_of.version) key += "\n@v" + std::to_string(*name.as_of.version);
@@ -63,12 +56,11 @@ delta::Snapshot snapshot_of(const delta::Table& table, const AsOf& as_of) {
   return table.snapshot();
 }
 
-// A view stands where the name in the query points to, so that columns may be qualified as the user is used to. Where
-// DuckDB could not tell names apart, the database gets a name that no catalog can have.
+// A view has the table's schema and name, so that columns can be qualified as the user is used to. Its database has a
+// name that no catalog can have: DuckDB keeps "main", "system" and others for itself.
 Query::View place_view(const Draft::Name& name, std::size_t number) {
   const auto& parts = name.parts;
-  const bool as_named = parts.size() == 3 && name.as_of.newest() && !is_reserved(parts[0]);
-  return {.database = as_named ? parts[0] : "/" + std::to_string(number),
+  return {.database = "/" + std::to_string(number),
           .schema = parts.size() >= 2 ? parts[parts.size() - 2] : "main",
           .name = parts.back(),
           .relation = {}};
@@ -93,15 +85,16 @@ std::string allowed_paths(const std::vector<Query::View>& views) {
 
 Query plan_query(const Tokens& tokens, Parameters& parameters, TableResolver& resolver) {
   Draft draft(tokens, parameters);
-  const Json tree = parse_query(draft);
+  const NamePlaces places = find_names(parse_query(draft), draft);
   Query query;
   std::vector<std::string> keys;
-  for (const std::size_t offset : table_offsets(tree, draft)) {
+  for (const std::size_t offset : places.tables) {
     const Draft::Name name = *draft.name_at(offset);
-    if (name.parts.size() > 3)
+    if (name.parts.size() > 3) {
       throw Error(ErrorCode::kInvalidArgument, "the name '{}' has more than three parts", join(name.parts, "."));
+    }
     const std::string key = key_of(name);
-    auto found = static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin());
+    const auto found = static_cast<std::size_t>(std::ranges::find(keys, key) - keys.begin());
     if (found == keys.size()) {
       if (keys.size() == limits::kStatementTables) {
         throw Error(ErrorCode::kInvalidArgument, "the statement names more than {} tables", limits::kStatementTables);
@@ -112,6 +105,14 @@ Query plan_query(const Tokens& tokens, Parameters& parameters, TableResolver& re
       keys.push_back(key);
     }
     draft.replace(name, full_name(query.views[found]));
+  }
+  for (const std::size_t offset : places.long_columns) {
+    const auto column = draft.name_at(offset);
+    if (!column || column->parts.size() < 4) continue;
+    const Draft::Name table{
+        .parts = {column->parts.begin(), column->parts.begin() + 3}, .as_of = {}, .first = 0, .last = 0};
+    const auto found = static_cast<std::size_t>(std::ranges::find(keys, key_of(table)) - keys.begin());
+    if (found < keys.size()) draft.replace_first_part(*column, quote_identifier(query.views[found].database));
   }
   query.text = draft.finished();
   return query;

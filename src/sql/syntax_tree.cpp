@@ -45,6 +45,9 @@ class Walker {
     }
     if (type == "TABLE_FUNCTION") table_function(node);
     if (node.str("class") == "FUNCTION") function(node);
+    if (type == "COLUMN_REF" && node["column_names"].size() >= 4) {
+      places_.long_columns.push_back(static_cast<std::size_t>(node["query_location"].int_or(0)));
+    }
 
     Scope inner = scope;
     if (type == "RECURSIVE_CTE_NODE") inner.push_back(node.str("cte_name"));
@@ -58,7 +61,7 @@ class Walker {
     }
   }
 
-  std::vector<std::size_t> take() { return std::move(offsets_); }
+  NamePlaces take() { return std::move(places_); }
 
  private:
   static Json::Array ctes(const Json& node) {
@@ -87,7 +90,7 @@ class Walker {
     }
     const bool is_cte = name->parts.size() == 1 &&
                         std::ranges::any_of(scope, [&](const std::string& cte) { return iequals(cte, table); });
-    if (!is_cte) offsets_.push_back(static_cast<std::size_t>(offset));
+    if (!is_cte) places_.tables.push_back(static_cast<std::size_t>(offset));
     if (is_cte && !name->as_of.newest()) {
       throw Error(ErrorCode::kInvalidArgument, "'{}' is a common table expression: it has no versions", table);
     }
@@ -109,7 +112,7 @@ class Walker {
   }
 
   const Draft* draft_;
-  std::vector<std::size_t> offsets_;
+  NamePlaces places_;
 };
 
 }  // namespace
@@ -136,7 +139,7 @@ Json parse_query(const Draft& draft) {
   return tree;
 }
 
-std::vector<std::size_t> table_offsets(const Json& tree, const Draft& draft) {
+NamePlaces find_names(const Json& tree, const Draft& draft) {
   Walker walker(&draft);
   walker.walk(tree["statements"], {});
   return walker.take();

@@ -16,8 +16,11 @@ namespace lakeloop::sql {
 // The tree of one SELECT. kInvalidArgument with DuckDB's message and the position in the user's statement.
 Json parse_query(const Draft& draft);
 
-// Offsets (in the draft's text) of the names of tables.
-std::vector<std::size_t> table_offsets(const Json& tree, const Draft& draft);
+// Offsets (in the draft's text) of names: of tables, and of columns that are qualified up to the catalog.
+struct NamePlaces {
+  std::vector<std::size_t> tables, long_columns;
+};
+NamePlaces find_names(const Json& tree, const Draft& draft);
 
 // Of "SELECT (condition)": one expression that reads its row only. `what` names it in errors.
 void check_row_expression(const Json& tree, std::string_view what);

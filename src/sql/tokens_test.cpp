@@ -79,7 +79,7 @@ TEST(Draft, TimeTravelIsTakenOut) {
   EXPECT_EQ(translated("SELECT version, timestamp AS of, 'VERSION AS OF 1' FROM t"),
             "SELECT version, timestamp AS of, 'VERSION AS OF 1' FROM t");
   EXPECT_EQ(draft.source_of(draft.text().find("x,")), std::string("SELECT * FROM a.`b`.c VERSION AS OF 3 AS ").size());
-  for (const std::string& statement :
+  for (const std::string statement :
        {"SELECT * FROM t VERSION AS OF x", "SELECT * FROM t VERSION AS OF -1", "SELECT * FROM t VERSION AS OF 1.5",
         "SELECT * FROM t TIMESTAMP AS OF 'yesterday'", "SELECT * FROM t TIMESTAMP AS OF 5",
         "SELECT * FROM t VERSION AS OF"}) {

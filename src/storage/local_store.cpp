@@ -10,6 +10,7 @@
 #include <shared_mutex>
 
 #include "base/file.h"
+#include "base/id.h"
 #include "storage/object_store.h"
 #include "storage/path_guard.h"
 
@@ -43,6 +44,38 @@ ObjectInfo info_of(std::string key, const struct stat& about) {
   return {std::move(key), static_cast<std::uint64_t>(about.st_size), Timestamp{micros}};
 }
 
+class LocalUpload final : public Upload {
+ public:
+  LocalUpload(fs::path path, std::string key, std::shared_mutex& folders)
+      : path_(std::move(path)),
+        key_(std::move(key)),
+        temporary_(path_.parent_path() / ("." + random_hex(12) + std::string(kTemporaryMark))),
+        file_(open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL)),
+        folders_(folders) {}
+  LocalUpload(const LocalUpload&) = delete;
+  LocalUpload& operator=(const LocalUpload&) = delete;
+  ~LocalUpload() override {
+    if (file_) unlink(temporary_.c_str());
+  }
+
+  void write(std::string_view bytes) override { write_all(file_.get(), bytes, path_); }
+
+  void commit() override {
+    if (fsync(file_.get()) != 0) fail("write", key_, errno);
+    const std::shared_lock lock(folders_);  // the file being written keeps its folder from being pruned
+    if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("write", key_, errno);
+    file_.reset();
+    sync_folder(path_.parent_path());
+  }
+
+ private:
+  const fs::path path_;
+  const std::string key_;
+  const fs::path temporary_;
+  FileHandle file_;
+  std::shared_mutex& folders_;
+};
+
 class LocalStore final : public ObjectStore {
  public:
   explicit LocalStore(fs::path root) : root_(std::move(root)) {
@@ -64,6 +97,14 @@ class LocalStore final : public ObjectStore {
     make_folders(path, key);
     if (fs::is_directory(path)) in_the_way(key);
     return write_file_if_absent(path, bytes);
+  }
+
+  std::unique_ptr<Upload> upload(std::string_view key) override {
+    fs::path path = path_of(key);
+    const std::shared_lock lock(folders_);
+    make_folders(path, key);
+    if (fs::is_directory(path)) in_the_way(key);
+    return std::make_unique<LocalUpload>(std::move(path), std::string(key), folders_);
   }
 
   std::string get(std::string_view key) override {

@@ -23,6 +23,15 @@ struct ObjectInfo {
   Timestamp modified;
 };
 
+// An object that is written piece by piece and appears as a whole with commit(). Ending it without leaves nothing behind.
+// Belongs to one thread.
+class Upload {
+ public:
+  virtual ~Upload() = default;
+  virtual void write(std::string_view bytes) = 0;
+  virtual void commit() = 0;  // durable when it returns; nothing may be written after
+};
+
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
@@ -30,6 +39,8 @@ class ObjectStore {
   virtual void put(std::string_view key, std::string_view bytes) = 0;
   // False when the key exists already; exactly one of several racing callers gets true.
   [[nodiscard]] virtual bool put_if_absent(std::string_view key, std::string_view bytes) = 0;
+  // For objects that do not fit in memory. Must not outlive the store.
+  virtual std::unique_ptr<Upload> upload(std::string_view key) = 0;
   // kNotFound when missing.
   virtual std::string get(std::string_view key) = 0;
   virtual std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) = 0;

@@ -28,22 +28,17 @@ struct Span {
   std::int64_t start_ns = 0, end_ns = 0;
   int status_code = 0;    // OTLP: 0 unset, 1 ok, 2 error
   std::string status_message;
-  // Values as JSON. MLflow's client sends each value as JSON text inside a string: kept as that string.
+  // Values as JSON. Writers of MLflow's kind hold each value as JSON text inside a string (they can be told by a quoted
+  // "mlflow.traceRequestId"); what is stored and read back is the value itself.
   Json attributes = Json::object();
   std::vector<SpanEvent> events;
   Json links;             // array or null
 };
 
-struct TraceInfo {
-  std::string trace_id;  // "tr-" + 32 hex digits
-  std::string experiment_id;
-  std::string client_request_id;
-  std::string request_preview, response_preview;
-  Timestamp request_time;
-  std::int64_t execution_ms = 0;
-  std::string state = "OK";  // OK, ERROR, IN_PROGRESS, STATE_UNSPECIFIED
-  std::map<std::string, std::string> metadata;
-  std::map<std::string, std::string> tags;
+// Spans and what made them: one ResourceSpans of OTLP.
+struct ResourceSpans {
+  std::vector<Span> spans;
+  std::map<std::string, std::string> resource;  // "service.name"
 };
 
 struct Assessment {
@@ -62,10 +57,22 @@ struct Assessment {
   Timestamp created, updated;
 };
 
+struct TraceInfo {
+  std::string trace_id;  // "tr-" + 32 hex digits
+  std::string experiment_id;
+  std::string client_request_id;
+  std::string request_preview, response_preview;
+  Timestamp request_time;
+  std::int64_t execution_ms = 0;
+  std::string state = "OK";  // OK, ERROR, IN_PROGRESS, STATE_UNSPECIFIED
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> tags;
+  std::vector<Assessment> assessments;  // read with the info: those that are not deleted, oldest first
+};
+
 struct Trace {
   TraceInfo info;
   std::vector<Span> spans;  // by start
-  std::vector<Assessment> assessments;
 };
 
 }  // namespace lakeloop::tracking
