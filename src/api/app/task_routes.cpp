@@ -43,6 +43,8 @@ Json run_ingest(Services services, const identity::Principal& who, const Json& f
   ingest::IngestOptions options;
   options.folder = fields.str("folder");
   options.table = fields.str("table");
+  const catalog::FullName name = catalog::parse_full_name(options.table);
+  services.catalog.ensure_schema(who, name.catalog, name.schema);
   if (fields["extensions"].is_array()) {
     for (const Json& extension : fields["extensions"].items()) options.extensions.push_back(extension.string_or(""));
   }
