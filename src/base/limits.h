@@ -82,4 +82,12 @@ inline constexpr std::size_t kSpawnQueue = 1024;
 inline constexpr std::uintmax_t kChildLogBytes = 16ull * 1024 * 1024;
 inline constexpr std::size_t kChildErrorBytes = 16 * 1024;         // the end of its standard error that is kept
 
+// --- Delta tables
+inline constexpr std::size_t kDeltaCommitBytes = 256 * 1024 * 1024;  // one commit file read from a log
+inline constexpr int kDeltaCommitAttempts = 100;                     // lost races before a writer gives up
+inline constexpr int kDeltaUpsertAttempts = 20;                      // conflicts after which a keyed change is done anew
+inline constexpr std::int64_t kDeltaFileRows = 1'000'000;            // rows of one data file written
+inline constexpr std::size_t kDeltaPartitions = 10'000;              // partitions written by one commit
+inline constexpr std::uint64_t kDeltaDeletedRows = 50'000'000;       // rows of one deletion vector
+
 }  // namespace lakeloop::limits

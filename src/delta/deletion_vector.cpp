@@ -1,0 +1,99 @@
+#include "delta/deletion_vector.h"
+
+#include <roaring/roaring64map.hh>
+
+#include "base/format.h"
+#include "base/limits.h"
+#include "codec/encoding.h"
+#include "codec/hash.h"
+
+namespace lakeloop::delta {
+namespace {
+
+constexpr std::uint32_t kMagic = 1681511377;
+
+std::uint32_t little_endian(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  return value;
+}
+std::uint32_t big_endian(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+[[noreturn]] void damaged(std::string_view why) {
+  throw Error(ErrorCode::kDataLoss, "a deletion vector is damaged: {}", why);
+}
+
+// "ab" + 20 characters of Z85 -> "ab/deletion_vector_<uuid>.bin"
+std::string relative_path(std::string_view text) {
+  if (text.size() < 20) damaged("its name is too short");
+  const auto folder = text.substr(0, text.size() - 20);
+  const auto id = codec::z85_decode(text.substr(text.size() - 20));
+  if (!id || id->size() != 16) damaged("its name is not Z85");
+  const auto hex = codec::hex_encode(*id);
+  const auto name = format("deletion_vector_{}-{}-{}-{}-{}.bin", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                           hex.substr(16, 4), hex.substr(20));
+  return decode_path(folder.empty() ? name : codec::percent_encode(folder) + "/" + name);
+}
+
+std::string bytes_of(const Log& log, const Json& descriptor) {
+  const auto kind = descriptor.str("storageType");
+  const auto text = descriptor.str("pathOrInlineDv");
+  const auto size = descriptor["sizeInBytes"].int_or(-1);
+  if (size < 0) damaged("its size is missing");
+  if (kind == "i") {
+    auto bytes = codec::z85_decode(text);
+    // Z85 pads to four bytes: the size says how many count.
+    if (!bytes || std::cmp_less(bytes->size(), size)) damaged("its inline text is not Z85 of the stated size");
+    bytes->resize(static_cast<std::size_t>(size));
+    return *bytes;
+  }
+  if (kind != "u") {
+    throw Error(ErrorCode::kUnsupportedFeature, "a deletion vector has the storage type '{}', which is not supported",
+                kind);
+  }
+  const auto offset = descriptor["offset"].int_or(0);
+  if (offset < 0) damaged("its offset is negative");
+  const auto whole = log.store().get_range(log.key(relative_path(text)), static_cast<std::uint64_t>(offset),
+                                           static_cast<std::uint64_t>(size) + 8);
+  if (whole.size() != static_cast<std::size_t>(size) + 8) damaged("its file is too short");
+  if (std::cmp_not_equal(big_endian(whole), size)) damaged("the size in its file differs");
+  auto bytes = whole.substr(4, static_cast<std::size_t>(size));
+  if (codec::crc32(bytes) != big_endian(std::string_view(whole).substr(whole.size() - 4)))
+    damaged("its checksum differs");
+  return bytes;
+}
+
+}  // namespace
+
+DeletedRows decode_deletion_vector(std::string_view bytes) {
+  if (bytes.size() < 12 || little_endian(bytes) != kMagic) damaged("its format is unknown");
+  DeletedRows rows;
+  try {
+    const auto map = roaring::Roaring64Map::readSafe(bytes.data() + 4, bytes.size() - 4);
+    if (map.cardinality() > limits::kDeltaDeletedRows) {
+      throw Error(ErrorCode::kTooLarge, "a deletion vector has {} rows, at most {} are read", map.cardinality(),
+                  limits::kDeltaDeletedRows);
+    }
+    rows.resize(map.cardinality());
+    map.toUint64Array(rows.data());
+  } catch (const std::runtime_error&) {
+    damaged("its bitmap cannot be read");
+  }
+  return rows;
+}
+
+DeletedRows read_deletion_vector(const Log& log, const Json& descriptor) {
+  if (!descriptor.is_object()) return {};
+  auto rows = decode_deletion_vector(bytes_of(log, descriptor));
+  if (const auto wanted = descriptor["cardinality"].int_or(-1);
+      wanted >= 0 && std::cmp_not_equal(rows.size(), wanted)) {
+    damaged("its cardinality differs");
+  }
+  return rows;
+}
+
+}  // namespace lakeloop::delta
