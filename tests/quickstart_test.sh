@@ -38,9 +38,9 @@ PY
 ask() { run ask docs-assistant "What is the default port of the server?" | tee "$folder/answer" | grep -q "8443"; }
 check "the assistant answers from the documents" ask
 check "with a citation" grep -q "handbook.md" "$folder/answer"
-token_hidden() { ! grep -rqF "$(cat "$data/admin.token")" "$data/logs" && ! ps axww -o args | grep -qF "$(cat "$data/admin.token")"; }
+token_hidden() { ! grep -rqFf "$data/admin.token" "$data/logs" && ! ps axww -o args | grep -qFf "$data/admin.token"; }
 check "the token is in no log and no process list" token_hidden
-second() { run ask docs-assistant "How long do refunds take?" | grep -q "five business days"; }
+second() { run ask docs-assistant "Within how many business days are refunds processed?" | grep -q "five business days"; }
 explained() { run explain "$(sed -n 's/.*trace \(tr-[0-9a-f]*\).*/\1/p' "$folder/answer")" | tee "$folder/walk" | grep -q "handbook.md"; }
 check "the answer is explained down to the file" explained
 payload() { for _ in $(seq 50); do run sql "SELECT count(*) AS n FROM main.docs.assistant_payload" | grep -qE '^[4-9]|^[1-9][0-9]' && return 0; sleep 0.2; done; return 1; }

@@ -1,5 +1,7 @@
 // ingest, chunk, index: from a folder to something that can be searched.
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <thread>
@@ -47,8 +49,10 @@ Json wait_for_index(ApiClient& client, const std::string& name) {
     const bool filled = text_only || number(status, "rows_with_vectors") >= number(status, "indexed_row_count");
     if (state == "ONLINE_NO_PENDING_UPDATE" && filled) return index;
     if (state.contains("FAILED")) throw Error(ErrorCode::kUpstream, "index {}: {}", name, status.str("message"));
-    std::fprintf(stderr, "\r\033[K  %lld of %lld rows have vectors", static_cast<long long>(number(status, "rows_with_vectors")),
-                 static_cast<long long>(number(status, "indexed_row_count")));
+    if (isatty(STDERR_FILENO) != 0) {
+      std::fprintf(stderr, "\r\033[K  %lld of %lld rows have vectors", static_cast<long long>(number(status, "rows_with_vectors")),
+                   static_cast<long long>(number(status, "indexed_row_count")));
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }
@@ -105,7 +109,7 @@ void create_index(ApiClient& client, const IndexArguments& arguments, bool json)
                                                                 {"delta_sync_index_spec", std::move(delta)}}));
   }
   const Json index = arguments.wait ? wait_for_index(client, arguments.name) : client.get(path);
-  if (arguments.wait) std::fprintf(stderr, "\r\033[K");
+  if (arguments.wait && isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\r\033[K");
   if (json) return print(index);
   print_index(index);
 }

@@ -48,8 +48,8 @@ catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalo
   const catalog::ModelVersionInfo pending =
       catalog.create_model_version(who, model_name, "lakeloop:chain", {}, comment, {{"lakeloop.kind", "rag_chain"}});
   const std::string folder = pending.storage_location;
-  catalog.store().put(folder + "/chain.yaml", codec::yaml_dump(config.to_json()));
-  catalog.store().put(folder + "/MLmodel", mlmodel_of(model_name, config));
+  catalog.store().put(folder + "chain.yaml", codec::yaml_dump(config.to_json()));
+  catalog.store().put(folder + "MLmodel", mlmodel_of(model_name, config));
   const catalog::ModelVersionInfo ready = catalog.finalize_model_version(who, model_name, pending.version);
 
   const std::string target = lakeloop::format("{}/{}", model_name, ready.version);
@@ -66,13 +66,13 @@ catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalo
 }
 
 ChainConfig load_chain(catalog::Catalog& catalog, const catalog::ModelVersionInfo& version) {
-  const Json mlmodel = codec::yaml_parse(catalog.store().get(version.storage_location + "/MLmodel"));
+  const Json mlmodel = codec::yaml_parse(catalog.store().get(version.storage_location + "MLmodel"));
   const Json& flavor = mlmodel["flavors"][kChainFlavor];
   if (!flavor.is_object()) {
     throw Error(ErrorCode::kInvalidArgument, "{}.{}.{} version {} is not a RAG chain: its MLmodel has no flavour {}",
                 version.catalog_name, version.schema_name, version.model_name, version.version, kChainFlavor);
   }
-  return ChainConfig::from_yaml(catalog.store().get(version.storage_location + "/chain.yaml"));
+  return ChainConfig::from_yaml(catalog.store().get(version.storage_location + "chain.yaml"));
 }
 
 std::int64_t register_prompt(catalog::Catalog& catalog, const catalog::Principal& who, const std::string& name,

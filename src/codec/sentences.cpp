@@ -49,7 +49,7 @@ bool is_link_definition(std::string_view line) {
 std::vector<Block> find_blocks(std::string_view text) {
   std::vector<Block> blocks;
   Block open;
-  bool in_block = false, in_comment = false;
+  bool in_block = false, in_comment = false, last_is_row = false;
   std::string fence;
   const auto close = [&] {
     if (in_block) blocks.push_back(open);
@@ -71,9 +71,13 @@ std::vector<Block> find_blocks(std::string_view text) {
     } else if (bare.starts_with("<!--")) {
       close();
       in_comment = !bare.contains("-->");
+    } else if (is_table_rule(bare) && last_is_row) {
+      blocks.pop_back();  // the heads of columns state nothing
+      last_is_row = false;
     } else if (bare.empty() || bare.starts_with('#') || is_rule(bare) || is_table_rule(bare) || is_link_definition(bare) ||
                (bare.starts_with('<') && bare.ends_with('>') && !bare.contains(' '))) {
       close();
+      last_is_row = false;
     } else if (line.starts_with("    ") && !in_block && list_marker(line) == 0) {
       // indented code
     } else {
@@ -84,6 +88,7 @@ std::vector<Block> find_blocks(std::string_view text) {
       in_block = true;
       open.end = newline;
       if (row) close();
+      last_is_row = row;
     }
     at = next;
   }

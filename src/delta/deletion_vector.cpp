@@ -23,7 +23,9 @@ std::uint32_t big_endian(std::string_view bytes) {
   return value;
 }
 
-[[noreturn]] void damaged(std::string_view why) { throw Error(ErrorCode::kDataLoss, "a deletion vector is damaged: {}", why); }
+[[noreturn]] void damaged(std::string_view why) {
+  throw Error(ErrorCode::kDataLoss, "a deletion vector is damaged: {}", why);
+}
 
 // "ab" + 20 characters of Z85 -> "ab/deletion_vector_<uuid>.bin"
 std::string relative_path(std::string_view text) {
@@ -50,7 +52,8 @@ std::string bytes_of(const Log& log, const Json& descriptor) {
     return *bytes;
   }
   if (kind != "u") {
-    throw Error(ErrorCode::kUnsupportedFeature, "a deletion vector has the storage type '{}', which is not supported", kind);
+    throw Error(ErrorCode::kUnsupportedFeature, "a deletion vector has the storage type '{}', which is not supported",
+                kind);
   }
   const auto offset = descriptor["offset"].int_or(0);
   if (offset < 0) damaged("its offset is negative");
@@ -59,7 +62,8 @@ std::string bytes_of(const Log& log, const Json& descriptor) {
   if (whole.size() != static_cast<std::size_t>(size) + 8) damaged("its file is too short");
   if (std::cmp_not_equal(big_endian(whole), size)) damaged("the size in its file differs");
   auto bytes = whole.substr(4, static_cast<std::size_t>(size));
-  if (codec::crc32(bytes) != big_endian(std::string_view(whole).substr(whole.size() - 4))) damaged("its checksum differs");
+  if (codec::crc32(bytes) != big_endian(std::string_view(whole).substr(whole.size() - 4)))
+    damaged("its checksum differs");
   return bytes;
 }
 
@@ -85,7 +89,8 @@ DeletedRows decode_deletion_vector(std::string_view bytes) {
 DeletedRows read_deletion_vector(const Log& log, const Json& descriptor) {
   if (!descriptor.is_object()) return {};
   auto rows = decode_deletion_vector(bytes_of(log, descriptor));
-  if (const auto wanted = descriptor["cardinality"].int_or(-1); wanted >= 0 && std::cmp_not_equal(rows.size(), wanted)) {
+  if (const auto wanted = descriptor["cardinality"].int_or(-1);
+      wanted >= 0 && std::cmp_not_equal(rows.size(), wanted)) {
     damaged("its cardinality differs");
   }
   return rows;

@@ -19,7 +19,8 @@ namespace {
 [[noreturn]] void fail(std::string_view message) {
   auto code = ErrorCode::kInvalidArgument;
   if (message.starts_with("IO Error") || message.starts_with("Serialization Error")) code = ErrorCode::kDataLoss;
-  if (message.starts_with("Invalid Input Error: No magic bytes") || message.contains("too small to be a Parquet file")) {
+  if (message.starts_with("Invalid Input Error: No magic bytes") ||
+      message.contains("too small to be a Parquet file")) {
     code = ErrorCode::kDataLoss;
   }
   if (message.starts_with("Out of Memory")) code = ErrorCode::kResourceExhausted;
@@ -63,7 +64,8 @@ struct Statement {
   void bind(std::span<const Json> parameters) {
     const auto wanted = duckdb_nparams(value);
     if (wanted > parameters.size()) {
-      throw Error(ErrorCode::kInvalidArgument, "the statement uses {} parameters, {} were given", wanted, parameters.size());
+      throw Error(ErrorCode::kInvalidArgument, "the statement uses {} parameters, {} were given", wanted,
+                  parameters.size());
     }
     // A statement may use fewer of the values than its caller has: each part of a change names what it needs.
     for (idx_t i = 1; i <= wanted; ++i) {
@@ -72,7 +74,8 @@ struct Statement {
       duckdb_free(const_cast<char*>(name));
       const auto index = number.value_or(i);
       if (index < 1 || index > parameters.size()) {
-        throw Error(ErrorCode::kInvalidArgument, "the statement names parameter ${}, {} were given", index, parameters.size());
+        throw Error(ErrorCode::kInvalidArgument, "the statement names parameter ${}, {} were given", index,
+                    parameters.size());
       }
       const auto parameter = parameter_value(parameters[index - 1], duckdb_param_type(value, i));
       if (duckdb_bind_value(value, i, parameter.get()) != DuckDBSuccess) {
@@ -83,7 +86,8 @@ struct Statement {
 
   void run(Result& result, const Deadline& deadline, bool streaming) {
     duckdb_pending_result pending = nullptr;
-    const auto state = streaming ? duckdb_pending_prepared_streaming(value, &pending) : duckdb_pending_prepared(value, &pending);
+    const auto state =
+        streaming ? duckdb_pending_prepared_streaming(value, &pending) : duckdb_pending_prepared(value, &pending);
     struct Closer {
       duckdb_pending_result& pending;
       ~Closer() { duckdb_destroy_pending(&pending); }
@@ -169,7 +173,9 @@ DuckDatabase::DuckDatabase(const DuckOptions& options) : impl_(std::make_unique<
   Duck(*this).execute("SET GLOBAL TimeZone = 'UTC'");
 }
 
-DuckDatabase::~DuckDatabase() { duckdb_close(&impl_->database); }
+DuckDatabase::~DuckDatabase() {
+  duckdb_close(&impl_->database);
+}
 
 DuckDatabase& DuckDatabase::shared() {
   // Never destroyed: its threads would be joined after main, when other statics are gone.
@@ -280,8 +286,8 @@ void Duck::append(std::string_view table, const Schema& schema, std::span<const 
       auto* vector = duckdb_data_chunk_get_vector(chunk.value, c);
       for (std::size_t r = 0; r < part.size(); ++r) {
         if (part[r].size() != schema.size()) {
-          throw Error(ErrorCode::kInvalidArgument, "row {} has {} cells, the table has {} columns", base + r + 1, part[r].size(),
-                      schema.size());
+          throw Error(ErrorCode::kInvalidArgument, "row {} has {} cells, the table has {} columns", base + r + 1,
+                      part[r].size(), schema.size());
         }
         try {
           write_cell(vector, r, schema[c].type, part[r][c], schema[c].name);
@@ -303,7 +309,8 @@ Json Duck::parse_select(std::string_view sql) {
   const auto rows = query("SELECT json_serialize_sql($1::VARCHAR)::VARCHAR", parameters);
   auto tree = Json::parse(rows.rows.at(0).at(0).string_or("{}"));
   if (tree["error"].bool_or(true)) {
-    throw Error(ErrorCode::kInvalidArgument, "the SQL is not readable: {}", tree.str("error_message", "no cause given"));
+    throw Error(ErrorCode::kInvalidArgument, "the SQL is not readable: {}",
+                tree.str("error_message", "no cause given"));
   }
   if (tree["statements"].size() != 1) throw Error(ErrorCode::kInvalidArgument, "expected one SELECT statement");
   return tree;
@@ -317,13 +324,15 @@ void Duck::check_expression(std::string_view expression, std::string_view what) 
     throw Error(ErrorCode::kInvalidArgument, "{}: {}", what, error.message());
   }
   if (reads_elsewhere(tree)) {
-    throw Error(ErrorCode::kInvalidArgument, "{}: an expression over one table cannot read other tables or files", what);
+    throw Error(ErrorCode::kInvalidArgument, "{}: an expression over one table cannot read other tables or files",
+                what);
   }
-  // "1) FROM t WHERE (1" closes our bracket: whatever its parts read was refused above, other clauses are not an expression.
+  // "1) FROM t WHERE (1" closes our bracket: whatever its parts read was refused above, other clauses are not an
+  // expression.
   const auto& node = tree["statements"].at(0)["node"];
-  const bool plain = node.str("type") == "SELECT_NODE" && node["select_list"].size() == 1 && node["where_clause"].is_null() &&
-                     node["modifiers"].size() == 0 && node["having"].is_null() && node["qualify"].is_null() &&
-                     node["group_expressions"].size() == 0;
+  const bool plain = node.str("type") == "SELECT_NODE" && node["select_list"].size() == 1 &&
+                     node["where_clause"].is_null() && node["modifiers"].size() == 0 && node["having"].is_null() &&
+                     node["qualify"].is_null() && node["group_expressions"].size() == 0;
   if (!plain) throw Error(ErrorCode::kInvalidArgument, "{}: not a single expression", what);
 }
 
@@ -340,9 +349,15 @@ void Duck::check_order(std::string_view list, std::string_view what) {
   }
 }
 
-void Duck::interrupt() noexcept { duckdb_interrupt(impl_->connection); }
+void Duck::interrupt() noexcept {
+  duckdb_interrupt(impl_->connection);
+}
 
-std::string quote_identifier(std::string_view name) { return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\""; }
-std::string quote_literal(std::string_view text) { return "'" + replace_all(std::string(text), "'", "''") + "'"; }
+std::string quote_identifier(std::string_view name) {
+  return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\"";
+}
+std::string quote_literal(std::string_view text) {
+  return "'" + replace_all(std::string(text), "'", "''") + "'";
+}
 
 }  // namespace lakeloop::delta

@@ -128,11 +128,16 @@ ImportResult import_model(catalog::Catalog& catalog, const catalog::Principal& w
   const catalog::ModelVersionInfo pending = catalog.create_model_version(
       who, name, lakeloop::format("lakeloop:hub/{}", model.id), {}, {},
       {{std::string(kShaTag), sha256}, {"license", std::string(model.license)}, {"task", std::string(model.task)}});
-  storage::ObjectStore& store = catalog.store();
-  store.put(pending.storage_location + "/model.gguf", read_file(gguf, kModelLimit));
-  store.put(pending.storage_location + "/README.md", model.card);
-  store.put(pending.storage_location + "/MLmodel", mlmodel_of(model, sha256, std::filesystem::file_size(gguf)));
-  catalog.finalize_model_version(who, name, pending.version);
+  try {
+    storage::ObjectStore& store = catalog.store();
+    store.put(pending.storage_location + "model.gguf", read_file(gguf, kModelLimit));
+    store.put(pending.storage_location + "README.md", model.card);
+    store.put(pending.storage_location + "MLmodel", mlmodel_of(model, sha256, std::filesystem::file_size(gguf)));
+    catalog.finalize_model_version(who, name, pending.version);
+  } catch (...) {
+    catalog.delete_model_version(who, name, pending.version);  // no half version stays
+    throw;
+  }
   return {.name = name, .version = pending.version, .sha256 = sha256, .imported = true};
 }
 

@@ -121,7 +121,7 @@ TEST(HtmlPage, StopsAtFormattingElementsThatMultiply) {
 
 TEST(HtmlPage, RefusesATagWithTooManyAttributes) {
   std::string text = "<p ";
-  for (int i = 0; i < 1'000'000; ++i) text += "a" + std::to_string(i) + " ";
+  for (int i = 0; i < 200'000; ++i) text += "a" + std::to_string(i) + " ";
   EXPECT_THAT(message_of(text + ">x"), HasSubstr("1000 attributes"));
 }
 

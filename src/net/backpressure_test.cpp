@@ -69,7 +69,9 @@ TEST(Backpressure, AReaderThatReadsNothingStopsItsProducer) {
   const std::size_t stopped_at = settled(written);
   EXPECT_LT(stopped_at, kTotal / 4);
   EXPECT_FALSE(finished);
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kGrowth);
+  if (!kSanitized) {
+    EXPECT_LT(resident_bytes(), before + kGrowth);
+  }
   RecordProperty("stopped_at", static_cast<int>(stopped_at));
 
   // Then it reads, and nothing is lost.
@@ -83,7 +85,9 @@ TEST(Backpressure, AReaderThatReadsNothingStopsItsProducer) {
   EXPECT_EQ(received, kTotal);
   EXPECT_EQ(wrong, 0u);
   EXPECT_TRUE(eventually([&] { return finished.load(); }));
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kGrowth);
+  if (!kSanitized) {
+    EXPECT_LT(resident_bytes(), before + kGrowth);
+  }
 }
 
 TEST(Backpressure, AHandlerThatReadsNothingStopsItsSender) {
@@ -112,13 +116,17 @@ TEST(Backpressure, AHandlerThatReadsNothingStopsItsSender) {
   });
   EXPECT_TRUE(eventually([&] { return sent > 0; }));
   EXPECT_LT(settled(sent), kTotal / 4);
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kGrowth);
+  if (!kSanitized) {
+    EXPECT_LT(resident_bytes(), before + kGrowth);
+  }
   read_on.set_value();
   const auto answer = client.read_answer();
   sender.join();
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->body, lakeloop::format("{} 0", kTotal));
-  if (!kSanitized) EXPECT_LT(resident_bytes(), before + kGrowth);
+  if (!kSanitized) {
+    EXPECT_LT(resident_bytes(), before + kGrowth);
+  }
 }
 
 // Time that the handler takes is not held against the sender.

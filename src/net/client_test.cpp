@@ -389,7 +389,7 @@ TEST(Client, RefusesWhatCannotBeSent) {
   Client client;
   EXPECT_EQ(code_of([&] { client.fetch(to("ftp://example.com/"), soon()); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { client.fetch(to("http://user@127.0.0.1/"), soon()); }), ErrorCode::kInvalidArgument);
-  for (const std::string bad : {std::string("a\r\nX: y"), std::string("a\nb"), std::string("a\0b", 3)}) {
+  for (const std::string& bad : {std::string("a\r\nX: y"), std::string("a\nb"), std::string("a\0b", 3)}) {
     ClientRequest request = to("http://127.0.0.1:1/");
     request.headers.set("x", bad);
     EXPECT_EQ(code_of([&] { client.fetch(request, soon()); }), ErrorCode::kInvalidArgument);

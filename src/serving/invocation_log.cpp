@@ -75,7 +75,7 @@ InvocationLog::InvocationLog(journal::Journal& journal, tracking::Tracking& trac
                              identity::Principal admin)
     : journal_(journal), tracking_(tracking), catalog_(catalog), admin_(std::move(admin)) {
   journal_.register_consumer(kConsumer);
-  consumer_ = std::jthread([this] { consume(); });
+  consumer_ = std::jthread([this](const std::stop_token& stopped) { consume(stopped); });
 }
 
 InvocationLog::~InvocationLog() { stop(); }
@@ -105,8 +105,7 @@ bool InvocationLog::drain(std::chrono::milliseconds wait) {
   return true;
 }
 
-void InvocationLog::consume() {
-  const std::stop_token stopped = consumer_.get_stop_token();
+void InvocationLog::consume(const std::stop_token& stopped) {
   std::chrono::milliseconds backoff(100);
   while (!stopped.stop_requested()) {
     const std::uint64_t from = journal_.offset(kConsumer);

@@ -40,7 +40,7 @@ class InvocationLog {
   void stop();
 
  private:
-  void consume();
+  void consume(const std::stop_token& stopped);
   void consume_batch(const std::vector<journal::Record>& records);
 
   journal::Journal& journal_;

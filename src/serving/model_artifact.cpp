@@ -12,7 +12,7 @@ Artifact read_artifact(catalog::Catalog& catalog, const catalog::ModelVersionInf
   }
   Json mlmodel;
   try {
-    mlmodel = codec::yaml_parse(catalog.store().get(version.storage_location + "/MLmodel"));
+    mlmodel = codec::yaml_parse(catalog.store().get(version.storage_location + "MLmodel"));
   } catch (const Error& error) {
     throw Error(ErrorCode::kInvalidArgument, "{} version {} cannot be served: its artefact has no readable MLmodel ({})", name,
                 version.version, error.message());

@@ -11,6 +11,7 @@
 #include "chain/package.h"
 #include "chain/prompt.h"
 #include "chain/runner.h"
+#include "codec/unicode.h"
 #include "gateway/openai_engine.h"
 #include "serving/endpoint_store.h"
 #include "serving/llm_engine.h"
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::size_t kCachedRunners = 64;
 constexpr std::size_t kMaxPredictionRows = 64;
+constexpr std::size_t kPreviewBytes = 1000;
 
 using catalog::Privilege;
 using catalog::Securable;
@@ -117,7 +119,7 @@ struct Serving::Impl {
     if (!engine) {
       LlmEngineOptions local;
       local.worker = options.worker;
-      local.model_file = catalog.store().location(version.storage_location + "/" + gguf.file);
+      local.model_file = catalog.store().location(version.storage_location + gguf.file);
       local.model_name = key.substr(0, key.rfind('/'));
       local.sha256 = gguf.sha256;
       local.embeddings = gguf.task == "llm/v1/embeddings";
@@ -362,6 +364,11 @@ class Recorder {
   }
 
   tracking::TraceBuilder& trace() { return trace_; }
+  // What people see of the trace in a list: the words, not the documents around them.
+  void preview(std::string request, std::string response) {
+    trace_.info().request_preview = codec::truncate_utf8(request, kPreviewBytes);
+    trace_.info().response_preview = codec::truncate_utf8(response, kPreviewBytes);
+  }
 
   // `logged`: what the trace and the payload row show of the answer.
   void succeed(InvocationLog& log, const Json& logged) {
@@ -460,6 +467,9 @@ Json Serving::chat(const Invocation& invocation, const Deadline& deadline, const
   }
   answer.set("databricks_output", Json::object({{"databricks_request_id", invocation.request_id},
                                                 {"trace_id", recorder.trace().trace_id()}}));
+  const Json& messages = invocation.body["messages"];
+  recorder.preview(messages.at(messages.size() - 1)["content"].string_or(""),
+                   answer["choices"].at(0)["message"].str("content"));
   // Durable before the end of the answer is seen.
   recorder.succeed(*impl_->log, answer);
   if (on_chunk) {

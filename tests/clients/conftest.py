@@ -2,7 +2,10 @@
 import pathlib
 import sys
 
-import pytest
+try:
+    import pytest
+except ImportError:  # make_assistant() is used without it
+    pytest = None
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from server import ROOT, Server  # noqa: E402
@@ -31,8 +34,9 @@ def make_assistant(server, folder):
                     "main.docs.assistant")
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    with Server() as running:
-        make_assistant(running, tmp_path_factory.mktemp("documents"))
-        yield running
+if pytest is not None:
+    @pytest.fixture(scope="session")
+    def server(tmp_path_factory):
+        with Server() as running:
+            make_assistant(running, tmp_path_factory.mktemp("documents"))
+            yield running

@@ -23,13 +23,17 @@ class Session {
       LAKELOOP_CHECK(used <= piece.size());
       piece.remove_prefix(used);
       switch (parser_.state()) {
-        case RequestParser::State::kHeadComplete: take_head(); break;
+        case RequestParser::State::kHeadComplete:
+          take_head();
+          break;
         case RequestParser::State::kComplete:
           outcome_ += body_ + ";";
           body_.clear();
           parser_.next_message();
           break;
-        case RequestParser::State::kFailed: outcome_ += std::to_string(parser_.failure().status); return;
+        case RequestParser::State::kFailed:
+          outcome_ += std::to_string(parser_.failure().status);
+          return;
         default:
           if (piece.empty()) return;
       }

@@ -44,15 +44,14 @@ bool SseStream::write(std::string_view bytes) {
     headers.set("x-accel-buffering", "no");
     writer_.start(200, std::move(headers));
     started_ = true;
-    heart_ = std::jthread([this] { beat(); });
+    heart_ = std::jthread([this](const std::stop_token& stopped) { beat(stopped); });
   }
   open_ = writer_.write(bytes);
   last_ = Steady::now();
   return open_;
 }
 
-void SseStream::beat() {
-  const std::stop_token stopped = heart_.get_stop_token();
+void SseStream::beat(const std::stop_token& stopped) {
   std::unique_lock lock(mutex_);
   while (!stopped.stop_requested() && open_) {
     wake_.wait_until(lock, stopped, last_ + kHeartbeat, [] { return false; });

@@ -29,7 +29,7 @@ class SseStream {
 
  private:
   bool write(std::string_view bytes);
-  void beat();
+  void beat(const std::stop_token& stopped);
 
   net::ResponseWriter& writer_;
   std::mutex mutex_;

@@ -15,6 +15,7 @@ struct RequestCase {
 };
 
 inline std::vector<RequestCase> request_cases() {
+  using std::string_literals::operator""s;
   const std::string host = "Host: h\r\n";
   const auto post = [&](const std::string& headers, const std::string& body) {
     return "POST /p HTTP/1.1\r\n" + host + headers + "\r\n" + body;
@@ -109,8 +110,8 @@ inline std::vector<RequestCase> request_cases() {
       {"line feed ends the head", "GET / HTTP/1.1\r\nHost: h\r\n\n", bad},
       {"carriage return in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", bad},
       {"carriage return ends a header", "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", bad},
-      {"NUL in a value", std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 38), bad},
-      {"NUL in a name", std::string("GET / HTTP/1.1\r\nHost: h\r\nX\0: a\r\n\r\n", 37), bad},
+      {"NUL in a value", "GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n"s, bad},
+      {"NUL in a name", "GET / HTTP/1.1\r\nHost: h\r\nX\0: a\r\n\r\n"s, bad},
       {"control character in a value",
        "GET / HTTP/1.1\r\nHost: h\r\nX: a\x01"
        "b\r\n\r\n",
