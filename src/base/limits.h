@@ -142,12 +142,5 @@ inline constexpr std::size_t kToolCalls = 256;                         // of one
 inline constexpr std::size_t kToolArgumentBytes = 4 * 1024 * 1024;     // of one call
 inline constexpr auto kLongestRetryAfter = 60s;                        // longer ones are passed to the client
 
-// --- Delta tables
-inline constexpr std::size_t kDeltaCommitBytes = 256 * 1024 * 1024;  // one commit file read from a log
-inline constexpr int kDeltaCommitAttempts = 100;                     // lost races before a writer gives up
-inline constexpr int kDeltaUpsertAttempts = 20;                      // conflicts after which a keyed change is done anew
-inline constexpr std::int64_t kDeltaFileRows = 1'000'000;            // rows of one data file written
-inline constexpr std::size_t kDeltaPartitions = 10'000;              // partitions written by one commit
-inline constexpr std::uint64_t kDeltaDeletedRows = 50'000'000;       // rows of one deletion vector
 
 }  // namespace lakeloop::limits

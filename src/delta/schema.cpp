@@ -284,6 +284,14 @@ class TypeParser {
 
 }  // namespace
 
+DataType::DataType() = default;
+DataType::DataType(TypeKind k) : kind(k) {}
+DataType::DataType(const DataType& other) = default;
+DataType::DataType(DataType&& other) noexcept = default;
+DataType& DataType::operator=(const DataType& other) = default;
+DataType& DataType::operator=(DataType&& other) noexcept = default;
+DataType::~DataType() = default;
+
 DataType DataType::decimal(int precision, int scale) {
   DataType type(TypeKind::kDecimal);
   type.precision = precision;

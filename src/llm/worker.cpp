@@ -193,7 +193,7 @@ class Worker {
   void answer_info(std::uint64_t id) {
     inbox_.push([this, id] {
       Json result = model_.about();
-      result.set("context_tokens", embedder_ ? std::int64_t{options_.embedding_tokens} : context_);
+      result.set("context_tokens", embedder_ ? embedder_->input_tokens() : context_);
       result.set("parallel", options_.parallel);
       result.set("embeddings", embedder_ != nullptr);
       result.set("chat_template", prompt_.source());

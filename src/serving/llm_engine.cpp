@@ -72,6 +72,13 @@ std::string last_words(const std::string& text) {
   return words.substr(0, 500);
 }
 
+// As the worker's command line takes them.
+void check_range(std::string_view name, std::int64_t value, std::int64_t lowest, std::int64_t highest) {
+  if (value >= lowest && value <= highest) return;
+  throw Error(ErrorCode::kInvalidArgument, "{} is {}: give a number from {} to {}", name, value, lowest, highest)
+      .with_param(std::string(name));
+}
+
 class LlmEngine final : public gateway::InferenceEngine {
  public:
   explicit LlmEngine(LlmEngineOptions options) : options_(std::move(options)), opener_([this] { open(); }) {}
@@ -377,6 +384,10 @@ class LlmEngine final : public gateway::InferenceEngine {
 }  // namespace
 
 std::shared_ptr<gateway::InferenceEngine> make_llm_engine(LlmEngineOptions options) {
+  check_range("context_tokens", options.context_tokens, 16, 1 << 20);
+  check_range("embedding_tokens", options.embedding_tokens, 8, 8192);
+  check_range("threads", options.threads, 1, 256);
+  check_range("parallel", options.parallel, 1, 64);
   return std::make_shared<LlmEngine>(std::move(options));
 }
 

@@ -457,6 +457,14 @@ TEST(CheckModel, AnEngineOnABadFileSaysSo) {
   EXPECT_THAT(message, ::testing::HasSubstr("no-program"));
 }
 
+TEST(LlmEngine, NumbersOutOfRangeAreRefused) {
+  LlmEngineOptions options = tiny_options();
+  options.parallel = 0;
+  std::string param;
+  EXPECT_EQ(code_of([&] { make_llm_engine(options); }, nullptr, &param), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(param, "parallel");
+}
+
 TEST(MemoryAdmission, SaysBothNumbers) {
   LlmEngineOptions options = tiny_options();
   options.context_tokens = 1 << 20;
