@@ -47,7 +47,7 @@ std::optional<std::string> inline_bytes(std::string text) {
     for (auto at = text.size() - 5; missing < 3 && text[at + missing] == '#'; ++missing) text[at + missing] = '0';
   }
   auto bytes = codec::z85_decode(text);
-  if (bytes) bytes->erase(bytes->size() - 4 * (missing > 0), missing);
+  if (bytes && missing > 0) bytes->erase(bytes->size() - 4, missing);
   return bytes;
 }
 
