@@ -15,8 +15,8 @@ namespace {
 
 std::optional<ChangeType> change_type(std::string_view text) {
   if (text == "insert") return ChangeType::kInsert;
-  if (text == "update_preimage") return ChangeType::kUpdatePreimage;
-  if (text == "update_postimage") return ChangeType::kUpdatePostimage;
+  if (text == "update_preimage" || text == "update_pre") return ChangeType::kUpdatePreimage;
+  if (text == "update_postimage" || text == "update_post") return ChangeType::kUpdatePostimage;
   if (text == "delete") return ChangeType::kDelete;
   return std::nullopt;
 }
@@ -159,6 +159,14 @@ void Table::Impl::changes(std::int64_t from, std::int64_t to, std::size_t batch,
   if (to > now.version)
     throw Error(ErrorCode::kInvalidArgument, "the table '{}' has no version {} yet; the newest is {}", log.prefix(), to,
                 now.version);
+  const auto listing = log.list(from > 0 ? from - 1 : 0);
+  const auto times = commit_times(listing);
+  for (auto version = from; version <= to; ++version) {
+    if (!listing.commits.contains(version)) {
+      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone from the log: its changes cannot be read",
+                  version, log.prefix());
+    }
+  }
   const auto target = snapshot_at(to);
   auto protocol = now.protocol;
   auto metadata = now.metadata;
@@ -172,14 +180,6 @@ void Table::Impl::changes(std::int64_t from, std::int64_t to, std::size_t batch,
     return change_feed_enabled(protocol.min_writer, protocol.writer_features, metadata.configuration);
   };
   if (!enabled()) feed_off(log, from);
-  const auto listing = log.list(from > 0 ? from - 1 : 0);
-  const auto times = commit_times(listing);
-  for (auto version = from; version <= to; ++version) {
-    if (!listing.commits.contains(version)) {
-      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone from the log: its changes cannot be read",
-                  version, log.prefix());
-    }
-  }
   Batches batches(batch, on_batch);
   FeedReader reader(log, *target, batches);
   for (auto version = from; version <= to; ++version) {

@@ -39,13 +39,25 @@ std::string relative_path(std::string_view text) {
   return decode_path(folder.empty() ? name : codec::percent_encode(folder) + "/" + name);
 }
 
+// Z85 knows only whole groups of four bytes. delta-rs writes a shorter last group with one leading '#' for each byte that
+// is missing; no group of the standard starts so, its value would pass 32 bits.
+std::optional<std::string> inline_bytes(std::string text) {
+  std::size_t missing = 0;
+  if (text.size() >= 5) {
+    for (auto at = text.size() - 5; missing < 3 && text[at + missing] == '#'; ++missing) text[at + missing] = '0';
+  }
+  auto bytes = codec::z85_decode(text);
+  if (bytes && missing > 0) bytes->erase(bytes->size() - 4, missing);
+  return bytes;
+}
+
 std::string bytes_of(const Log& log, const Json& descriptor) {
   const auto kind = descriptor.str("storageType");
   const auto text = descriptor.str("pathOrInlineDv");
   const auto size = descriptor["sizeInBytes"].int_or(-1);
   if (size < 0) damaged("its size is missing");
   if (kind == "i") {
-    auto bytes = codec::z85_decode(text);
+    auto bytes = inline_bytes(text);
     // Z85 pads to four bytes: the size says how many count.
     if (!bytes || std::cmp_less(bytes->size(), size)) damaged("its inline text is not Z85 of the stated size");
     bytes->resize(static_cast<std::size_t>(size));

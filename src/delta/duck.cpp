@@ -2,6 +2,7 @@
 
 #include <duckdb.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -47,11 +48,66 @@ struct Chunk {
   ~Chunk() { duckdb_destroy_data_chunk(&value); }
 };
 
+// DuckDB binds only parameters numbered without gaps, but one part of a change may use $2 and not $1. Numbers the used ones
+// anew and lists them in that order. Knows strings, identifiers, dollar quotes and comments.
+class ParameterText {
+ public:
+  explicit ParameterText(std::string_view sql) : sql_(sql) {
+    while (at_ < sql_.size()) step();
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] const std::vector<std::size_t>& used() const { return used_; }
+
+ private:
+  void step() {
+    const char c = sql_[at_];
+    const auto rest = sql_.substr(at_);
+    const bool escapes = c == '\'' && at_ > 0 && (sql_[at_ - 1] == 'e' || sql_[at_ - 1] == 'E');
+    if (c == '\'' || c == '"') return quoted(c, escapes);
+    if (rest.starts_with("--")) return copy(rest.find('\n'));
+    if (rest.starts_with("/*")) return copy_past(rest.find("*/", 2), 2);
+    if (c != '$') return copy(1);
+    std::size_t end = 1;
+    while (end < rest.size() && rest[end] >= '0' && rest[end] <= '9') ++end;
+    if (end > 1) return parameter(rest.substr(1, end - 1), end);
+    while (end < rest.size() && rest[end] != '$' && rest[end] != ' ') ++end;
+    if (end == rest.size() || rest[end] != '$') return copy(1);
+    const auto tag = rest.substr(0, end + 1);
+    copy_past(rest.find(tag, end + 1), tag.size());
+  }
+  void parameter(std::string_view digits, std::size_t length) {
+    const auto number = parse_number<std::size_t>(digits).value_or(0);
+    const auto found = std::ranges::find(used_, number);
+    text_ += format("${}", found - used_.begin() + 1);
+    if (found == used_.end()) used_.push_back(number);
+    at_ += length;
+  }
+  void quoted(char quote, bool escapes) {
+    auto end = at_ + 1;
+    while (end < sql_.size() && sql_[end] != quote) end += escapes && sql_[end] == '\\' ? 2 : 1;
+    copy(end + 1 - at_);
+  }
+  void copy(std::size_t count) {
+    const auto part = sql_.substr(at_, count);
+    text_ += part;
+    at_ += part.size();
+  }
+  void copy_past(std::size_t found, std::size_t length) { copy(found == std::string_view::npos ? found : found + length); }
+
+  const std::string_view sql_;
+  std::size_t at_ = 0;
+  std::string text_;
+  std::vector<std::size_t> used_;
+};
+
 struct Statement {
   duckdb_prepared_statement value = nullptr;
+  std::vector<std::size_t> used;
   Statement(duckdb_connection connection, std::string_view sql) {
     if (sql.contains('\0')) throw Error(ErrorCode::kInvalidArgument, "the SQL holds a NUL character");
-    if (duckdb_prepare(connection, std::string(sql).c_str(), &value) != DuckDBSuccess) {
+    ParameterText dense(sql);
+    used = dense.used();
+    if (duckdb_prepare(connection, dense.text().c_str(), &value) != DuckDBSuccess) {
       const std::string message = duckdb_prepare_error(value) ? duckdb_prepare_error(value) : "the statement is empty";
       duckdb_destroy_prepare(&value);
       fail(message);
@@ -61,25 +117,19 @@ struct Statement {
   Statement& operator=(const Statement&) = delete;
   ~Statement() { duckdb_destroy_prepare(&value); }
 
+  // A statement may use fewer of the values than its caller has: each part of a change names what it needs.
   void bind(std::span<const Json> parameters) {
-    const auto wanted = duckdb_nparams(value);
-    if (wanted > parameters.size()) {
-      throw Error(ErrorCode::kInvalidArgument, "the statement uses {} parameters, {} were given", wanted,
-                  parameters.size());
+    if (duckdb_nparams(value) != used.size()) {
+      throw Error(ErrorCode::kInvalidArgument, "parameters are written $1, $2, ...; the statement has others");
     }
-    // A statement may use fewer of the values than its caller has: each part of a change names what it needs.
-    for (idx_t i = 1; i <= wanted; ++i) {
-      const auto* name = duckdb_parameter_name(value, i);
-      const auto number = name ? parse_number<std::size_t>(name) : std::nullopt;
-      duckdb_free(const_cast<char*>(name));
-      const auto index = number.value_or(i);
-      if (index < 1 || index > parameters.size()) {
-        throw Error(ErrorCode::kInvalidArgument, "the statement names parameter ${}, {} were given", index,
-                    parameters.size());
+    for (idx_t i = 1; i <= used.size(); ++i) {
+      const auto number = used[i - 1];
+      if (number < 1 || number > parameters.size()) {
+        throw Error(ErrorCode::kInvalidArgument, "the statement uses the parameter ${}, {} were given", number, parameters.size());
       }
-      const auto parameter = parameter_value(parameters[index - 1], duckdb_param_type(value, i));
+      const auto parameter = parameter_value(parameters[number - 1], duckdb_param_type(value, i));
       if (duckdb_bind_value(value, i, parameter.get()) != DuckDBSuccess) {
-        throw Error(ErrorCode::kInvalidArgument, "parameter ${} cannot be bound", index);
+        throw Error(ErrorCode::kInvalidArgument, "parameter ${} cannot be bound", number);
       }
     }
   }
@@ -317,6 +367,7 @@ Json Duck::parse_select(std::string_view sql) {
 }
 
 void Duck::check_expression(std::string_view expression, std::string_view what) {
+  if (trim(expression).empty()) throw Error(ErrorCode::kInvalidArgument, "{}: it is empty", what);
   Json tree;
   try {
     tree = parse_select("SELECT (" + std::string(expression) + "\n)");
