@@ -1,11 +1,14 @@
 #include "app/workspace.h"
 
 #include "api/app/routes.h"
+#include "api/databricks/identity_routes.h"
 #include "api/databricks/serving_routes.h"
+#include "api/databricks/sql_routes.h"
 #include "api/databricks/vector_search_routes.h"
 #include "api/mlflow/routes.h"
 #include "api/openai/routes.h"
 #include "api/otlp/routes.h"
+#include "api/unity/routes.h"
 #include "base/log.h"
 
 namespace lakeloop::app {
@@ -45,6 +48,7 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
       search_(*database_, catalog_, serving_, folder / "indexes"),
       invocations_(*journal_, tracking_, catalog_, admin()),
       mirror_(tracking_, catalog_, admin()),
+      statements_(catalog_),
       options_(options),
       scratch_(folder / "scratch") {
   std::filesystem::remove_all(scratch_);  // what an interrupted import left
@@ -59,6 +63,7 @@ identity::Principal Workspace::admin() { return identity_.find(kAdminName).value
 
 void Workspace::stop() {
   tasks_.stop();
+  statements_.stop();
   if (!invocations_.drain(std::chrono::seconds(5))) log_warning("invocations_left_in_journal");
   invocations_.stop();
   serving_.stop();
@@ -72,6 +77,11 @@ api::Routes Workspace::routes(const std::string& base_url) {
   };
   add(api::app::operations_routes(LAKELOOP_VERSION));
   add(api::openai::routes(serving_));
+  add(api::unity::routes(catalog_));
+  add(api::databricks::discovery_routes(base_url, catalog_.metastore_id()));
+  add(api::databricks::scim_routes(identity_, catalog_.metastore_id()));
+  add(api::databricks::token_routes(identity_));
+  add(api::databricks::sql_routes(statements_));
   add(api::databricks::serving_routes(serving_));
   add(api::databricks::vector_search_routes(search_, base_url));
   add(api::mlflow::routes({tracking_, registry_, artifacts_, catalog_}));

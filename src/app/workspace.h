@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "api/databricks/statements.h"
 #include "api/route.h"
 #include "app/data_folder.h"
 #include "catalog/catalog.h"
@@ -58,6 +59,7 @@ class Workspace {
   search::VectorSearch search_;
   serving::InvocationLog invocations_;
   tracking::TableMirror mirror_;
+  api::databricks::Statements statements_;
   workflow::TaskRunner tasks_;
   const WorkspaceOptions options_;
   const std::filesystem::path scratch_;

@@ -142,4 +142,5 @@ inline constexpr std::size_t kToolCalls = 256;                         // of one
 inline constexpr std::size_t kToolArgumentBytes = 4 * 1024 * 1024;     // of one call
 inline constexpr auto kLongestRetryAfter = 60s;                        // longer ones are passed to the client
 
+
 }  // namespace lakeloop::limits

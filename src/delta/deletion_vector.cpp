@@ -23,7 +23,9 @@ std::uint32_t big_endian(std::string_view bytes) {
   return value;
 }
 
-[[noreturn]] void damaged(std::string_view why) { throw Error(ErrorCode::kDataLoss, "a deletion vector is damaged: {}", why); }
+[[noreturn]] void damaged(std::string_view why) {
+  throw Error(ErrorCode::kDataLoss, "a deletion vector is damaged: {}", why);
+}
 
 // "ab" + 20 characters of Z85 -> "ab/deletion_vector_<uuid>.bin"
 std::string relative_path(std::string_view text) {
@@ -37,20 +39,33 @@ std::string relative_path(std::string_view text) {
   return decode_path(folder.empty() ? name : codec::percent_encode(folder) + "/" + name);
 }
 
+// Z85 knows only whole groups of four bytes. delta-rs writes a shorter last group with one leading '#' for each byte that
+// is missing; no group of the standard starts so, its value would pass 32 bits.
+std::optional<std::string> inline_bytes(std::string text) {
+  std::size_t missing = 0;
+  if (text.size() >= 5) {
+    for (auto at = text.size() - 5; missing < 3 && text[at + missing] == '#'; ++missing) text[at + missing] = '0';
+  }
+  auto bytes = codec::z85_decode(text);
+  if (bytes && missing > 0) bytes->erase(bytes->size() - 4, missing);
+  return bytes;
+}
+
 std::string bytes_of(const Log& log, const Json& descriptor) {
   const auto kind = descriptor.str("storageType");
   const auto text = descriptor.str("pathOrInlineDv");
   const auto size = descriptor["sizeInBytes"].int_or(-1);
   if (size < 0) damaged("its size is missing");
   if (kind == "i") {
-    auto bytes = codec::z85_decode(text);
+    auto bytes = inline_bytes(text);
     // Z85 pads to four bytes: the size says how many count.
     if (!bytes || std::cmp_less(bytes->size(), size)) damaged("its inline text is not Z85 of the stated size");
     bytes->resize(static_cast<std::size_t>(size));
     return *bytes;
   }
   if (kind != "u") {
-    throw Error(ErrorCode::kUnsupportedFeature, "a deletion vector has the storage type '{}', which is not supported", kind);
+    throw Error(ErrorCode::kUnsupportedFeature, "a deletion vector has the storage type '{}', which is not supported",
+                kind);
   }
   const auto offset = descriptor["offset"].int_or(0);
   if (offset < 0) damaged("its offset is negative");
@@ -59,7 +74,8 @@ std::string bytes_of(const Log& log, const Json& descriptor) {
   if (whole.size() != static_cast<std::size_t>(size) + 8) damaged("its file is too short");
   if (std::cmp_not_equal(big_endian(whole), size)) damaged("the size in its file differs");
   auto bytes = whole.substr(4, static_cast<std::size_t>(size));
-  if (codec::crc32(bytes) != big_endian(std::string_view(whole).substr(whole.size() - 4))) damaged("its checksum differs");
+  if (codec::crc32(bytes) != big_endian(std::string_view(whole).substr(whole.size() - 4)))
+    damaged("its checksum differs");
   return bytes;
 }
 
@@ -85,7 +101,8 @@ DeletedRows decode_deletion_vector(std::string_view bytes) {
 DeletedRows read_deletion_vector(const Log& log, const Json& descriptor) {
   if (!descriptor.is_object()) return {};
   auto rows = decode_deletion_vector(bytes_of(log, descriptor));
-  if (const auto wanted = descriptor["cardinality"].int_or(-1); wanted >= 0 && std::cmp_not_equal(rows.size(), wanted)) {
+  if (const auto wanted = descriptor["cardinality"].int_or(-1);
+      wanted >= 0 && std::cmp_not_equal(rows.size(), wanted)) {
     damaged("its cardinality differs");
   }
   return rows;

@@ -31,8 +31,14 @@ struct DataType {
   std::shared_ptr<const DataType> element; // array, and the value of a map
   bool contains_null = true;
 
-  DataType() = default;
-  DataType(TypeKind k) : kind(k) {}
+  DataType();
+  DataType(TypeKind k);
+  // Defined in the source, where Field is complete.
+  DataType(const DataType& other);
+  DataType(DataType&& other) noexcept;
+  DataType& operator=(const DataType& other);
+  DataType& operator=(DataType&& other) noexcept;
+  ~DataType();
   static DataType decimal(int precision, int scale);
   static DataType array(DataType element, bool contains_null = true);
   static DataType map(DataType key, DataType value, bool contains_null = true);

@@ -31,6 +31,7 @@ struct LlmEngineOptions {
 };
 
 // Starts the worker; returns while the model loads (info().state tells). Calls wait for readiness up to their deadline.
+// kInvalidArgument for numbers out of range (context 16 to 2^20, embedding 8 to 8192 tokens, parallel 1 to 64).
 std::shared_ptr<gateway::InferenceEngine> make_llm_engine(LlmEngineOptions options);
 
 struct ModelCheck {

@@ -64,7 +64,8 @@ void Artifacts::remove(const Principal& who, std::string_view path) {
 
 std::string Artifacts::path_of_uri(std::string_view uri, std::string_view relative) {
   if (!uri.starts_with(kScheme)) {
-    throw Error(ErrorCode::kUnimplemented, "the artifacts lie at {}, which this server does not read; ask that store", uri);
+    throw Error(ErrorCode::kUnimplemented, "the artifacts lie at {}, which this server does not read; ask that store",
+                uri);
   }
   std::string_view path = uri.substr(kScheme.size());
   if (path.starts_with('/')) {  // mlflow-artifacts://host/1/...
@@ -76,7 +77,8 @@ std::string Artifacts::path_of_uri(std::string_view uri, std::string_view relati
   return whole;
 }
 
-std::vector<ArtifactEntry> Artifacts::list_below(const Principal& who, std::string_view uri, std::string_view relative) {
+std::vector<ArtifactEntry> Artifacts::list_below(const Principal& who, std::string_view uri,
+                                                 std::string_view relative) {
   while (relative.ends_with('/')) relative.remove_suffix(1);
   std::vector<ArtifactEntry> entries = list(who, path_of_uri(uri, relative));
   if (!relative.empty()) {

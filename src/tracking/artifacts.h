@@ -1,7 +1,8 @@
 #pragma once
 
-// Files of experiments, runs, traces and logged models, in the object store: what the client sees as mlflow-artifacts:/. The
-// first segment of a path is the experiment, whose rights decide. Every path passes the path guard. Thread-safe.
+// Files of experiments, runs, traces and logged models, in the object store: what the client sees as
+// mlflow-artifacts:/. The first segment of a path is the experiment, whose rights decide. Every path passes the path
+// guard. Thread-safe.
 
 #include <cstdint>
 #include <memory>
@@ -27,7 +28,8 @@ struct ArtifactFile {
 
 class Artifacts {
  public:
-  Artifacts(Tracking& tracking, std::shared_ptr<storage::ObjectStore> store) : tracking_(tracking), store_(std::move(store)) {}
+  Artifacts(Tracking& tracking, std::shared_ptr<storage::ObjectStore> store)
+      : tracking_(tracking), store_(std::move(store)) {}
 
   std::unique_ptr<storage::Upload> upload(const Principal& who, std::string_view path);
   ArtifactFile find(const Principal& who, std::string_view path);  // kNotFound when missing
@@ -36,7 +38,8 @@ class Artifacts {
   std::vector<ArtifactEntry> list(const Principal& who, std::string_view path);
   void remove(const Principal& who, std::string_view path);  // a file, or all below a folder
 
-  // Below the artefact folder of a run, logged model or trace: `uri` as MLflow keeps it. kUnimplemented when that lies elsewhere.
+  // Below the artefact folder of a run, logged model or trace: `uri` as MLflow keeps it. kUnimplemented when that lies
+  // elsewhere.
   static std::string path_of_uri(std::string_view uri, std::string_view relative);
   // Paths relative to the root.
   std::vector<ArtifactEntry> list_below(const Principal& who, std::string_view uri, std::string_view relative);

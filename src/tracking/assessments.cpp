@@ -11,37 +11,45 @@ namespace lakeloop::tracking {
 namespace {
 
 constexpr std::string_view kColumns =
-    "assessment_id, trace_id, span_id, name, source_type, source_id, kind, value, error, rationale, metadata, overrides, valid, created_us, "
+    "assessment_id, trace_id, span_id, name, source_type, source_id, kind, value, error, rationale, metadata, "
+    "overrides, valid, created_us, "
     "updated_us";
 constexpr std::size_t kValueBytes = 64 * 1024;
 
 void check_value(const Assessment& a) {
   if (a.value.is_double() && !std::isfinite(a.value.as_double())) {
-    throw Error(ErrorCode::kInvalidArgument, "the value of assessment '{}' is not a finite number; leave it out, or give an error instead", a.name);
+    throw Error(ErrorCode::kInvalidArgument,
+                "the value of assessment '{}' is not a finite number; leave it out, or give an error instead", a.name);
   }
   if (a.value.is_array()) {
     for (const Json& item : a.value.items()) {
       if (item.is_double() && !std::isfinite(item.as_double())) {
-        throw Error(ErrorCode::kInvalidArgument, "the value of assessment '{}' holds a number that is not finite", a.name);
+        throw Error(ErrorCode::kInvalidArgument, "the value of assessment '{}' holds a number that is not finite",
+                    a.name);
       }
     }
   }
   if (a.value.dump().size() > kValueBytes) {
-    throw Error(ErrorCode::kInvalidArgument, "the value of assessment '{}' is longer than {} bytes", a.name, kValueBytes);
+    throw Error(ErrorCode::kInvalidArgument, "the value of assessment '{}' is longer than {} bytes", a.name,
+                kValueBytes);
   }
 }
 
 void check_assessment(Assessment& a) {
   if (a.name.empty()) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Missing value for required parameter 'assessment.assessment_name'. See the API docs for more information about request "
+                "Missing value for required parameter 'assessment.assessment_name'. See the API docs for more "
+                "information about request "
                 "parameters.");
   }
-  if (a.name.contains('.')) throw Error(ErrorCode::kInvalidArgument, "assessment_name '{}' must not contain '.'", a.name);
+  if (a.name.contains('.'))
+    throw Error(ErrorCode::kInvalidArgument, "assessment_name '{}' must not contain '.'", a.name);
   check_length("assessment.assessment_name", a.name, kKeyLength);
   if (a.source_type == "AI_JUDGE") a.source_type = "LLM_JUDGE";
-  if (a.source_type != "HUMAN" && a.source_type != "LLM_JUDGE" && a.source_type != "CODE" && a.source_type != "SOURCE_TYPE_UNSPECIFIED") {
-    throw Error(ErrorCode::kInvalidArgument, "assessment source_type '{}' must be HUMAN, LLM_JUDGE or CODE", a.source_type);
+  if (a.source_type != "HUMAN" && a.source_type != "LLM_JUDGE" && a.source_type != "CODE" &&
+      a.source_type != "SOURCE_TYPE_UNSPECIFIED") {
+    throw Error(ErrorCode::kInvalidArgument, "assessment source_type '{}' must be HUMAN, LLM_JUDGE or CODE",
+                a.source_type);
   }
   check_length("assessment.source.source_id", a.source_id, kKeyLength);
   if (a.kind != "feedback" && a.kind != "expectation" && a.kind != "issue") {
@@ -60,7 +68,9 @@ void check_assessment(Assessment& a) {
   }
 }
 
-db::Value json_or_null(const Json& json) { return json.is_null() ? db::Value() : db::Value(json.dump()); }
+db::Value json_or_null(const Json& json) {
+  return json.is_null() ? db::Value() : db::Value(json.dump());
+}
 
 Assessment of_row(const db::Row& row) {
   Assessment a;
@@ -83,8 +93,9 @@ Assessment of_row(const db::Row& row) {
 }
 
 std::optional<Assessment> find(db::Transaction& t, std::string_view trace_id, std::string_view assessment_id) {
-  const auto row = t.query_one(lakeloop::format("SELECT {} FROM assessments WHERE assessment_id = $1 AND trace_id = $2", kColumns),
-                               {std::string(assessment_id), std::string(trace_id)});
+  const auto row =
+      t.query_one(lakeloop::format("SELECT {} FROM assessments WHERE assessment_id = $1 AND trace_id = $2", kColumns),
+                  {std::string(assessment_id), std::string(trace_id)});
   if (!row) return std::nullopt;
   return of_row(*row);
 }
@@ -96,12 +107,14 @@ std::optional<Assessment> find(db::Transaction& t, std::string_view trace_id, st
 // The log is never changed: each line says how the assessment stood after the event.
 void log_event(db::Transaction& t, std::string_view event, const Assessment& a) {
   t.execute(
-      "INSERT INTO assessment_events (sequence, event, at_us, assessment_id, trace_id, span_id, name, source_type, source_id, kind, value, "
-      "error, rationale, metadata, overrides, valid, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+      "INSERT INTO assessment_events (sequence, event, at_us, assessment_id, trace_id, span_id, name, source_type, "
+      "source_id, kind, value, "
+      "error, rationale, metadata, overrides, valid, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+      "$12, $13, $14, $15, "
       "$16, $17)",
-      {next_number(t, "sequence"), std::string(event), Timestamp::now().micros, a.assessment_id, a.trace_id, a.span_id, a.name,
-       a.source_type, a.source_id, a.kind, json_or_null(a.value), json_or_null(a.error), a.rationale, json_of_map(a.metadata).dump(),
-       a.overrides, std::int64_t{a.valid}, a.created.micros});
+      {next_number(t, "sequence"), std::string(event), Timestamp::now().micros, a.assessment_id, a.trace_id, a.span_id,
+       a.name, a.source_type, a.source_id, a.kind, json_or_null(a.value), json_or_null(a.error), a.rationale,
+       json_of_map(a.metadata).dump(), a.overrides, std::int64_t{a.valid}, a.created.micros});
 }
 
 void set_valid(db::Transaction& t, const Assessment& a, bool valid) {
@@ -116,7 +129,8 @@ void set_valid(db::Transaction& t, const Assessment& a, bool valid) {
 
 std::vector<Assessment> chain_of(db::Transaction& t, const std::string& chain) {
   std::vector<Assessment> links;
-  for (const db::Row& row : t.query(lakeloop::format("SELECT {} FROM assessments WHERE chain = $1 ORDER BY sequence", kColumns), {chain})) {
+  for (const db::Row& row :
+       t.query(lakeloop::format("SELECT {} FROM assessments WHERE chain = $1 ORDER BY sequence", kColumns), {chain})) {
     links.push_back(of_row(row));
   }
   return links;
@@ -129,9 +143,17 @@ std::string chain_id(db::Transaction& t, const std::string& assessment_id) {
 // A client that stamps what it sends and sends it again means the same assessment.
 std::string id_of(const Assessment& a) {
   if (a.created.micros == 0) return "a-" + random_hex(16);
-  const Json identity = Json::object({{"trace", a.trace_id}, {"span", a.span_id}, {"name", a.name}, {"source", a.source_type},
-                                      {"source_id", a.source_id}, {"kind", a.kind}, {"value", a.value}, {"error", a.error},
-                                      {"rationale", a.rationale}, {"metadata", json_of_map(a.metadata)}, {"overrides", a.overrides},
+  const Json identity = Json::object({{"trace", a.trace_id},
+                                      {"span", a.span_id},
+                                      {"name", a.name},
+                                      {"source", a.source_type},
+                                      {"source_id", a.source_id},
+                                      {"kind", a.kind},
+                                      {"value", a.value},
+                                      {"error", a.error},
+                                      {"rationale", a.rationale},
+                                      {"metadata", json_of_map(a.metadata)},
+                                      {"overrides", a.overrides},
                                       {"created", a.created.micros}});
   return "a-" + codec::sha256_hex(identity.dump()).substr(0, 32);
 }
@@ -141,7 +163,8 @@ std::string id_of(const Assessment& a) {
 std::vector<Assessment> read_assessments(db::Transaction& t, std::string_view trace_id) {
   std::vector<Assessment> assessments;
   for (const db::Row& row :
-       t.query(lakeloop::format("SELECT {} FROM assessments WHERE trace_id = $1 ORDER BY sequence", kColumns), {std::string(trace_id)})) {
+       t.query(lakeloop::format("SELECT {} FROM assessments WHERE trace_id = $1 ORDER BY sequence", kColumns),
+               {std::string(trace_id)})) {
     assessments.push_back(of_row(row));
   }
   return assessments;
@@ -176,11 +199,14 @@ Assessment Tracking::create_assessment(const Principal& who, Assessment a) {
     }
     const std::int64_t sequence = next_number(t, "sequence");
     t.execute(
-        "INSERT INTO assessments (assessment_id, trace_id, span_id, name, source_type, source_id, kind, value, error, rationale, metadata, "
-        "overrides, chain, valid, created_us, updated_us, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, "
+        "INSERT INTO assessments (assessment_id, trace_id, span_id, name, source_type, source_id, kind, value, error, "
+        "rationale, metadata, "
+        "overrides, chain, valid, created_us, updated_us, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+        "$11, $12, $13, 1, $14, "
         "$15, $16)",
-        {a.assessment_id, a.trace_id, a.span_id, a.name, a.source_type, a.source_id, a.kind, json_or_null(a.value), json_or_null(a.error),
-         a.rationale, json_of_map(a.metadata).dump(), a.overrides, chain, a.created.micros, a.updated.micros, sequence});
+        {a.assessment_id, a.trace_id, a.span_id, a.name, a.source_type, a.source_id, a.kind, json_or_null(a.value),
+         json_or_null(a.error), a.rationale, json_of_map(a.metadata).dump(), a.overrides, chain, a.created.micros,
+         a.updated.micros, sequence});
     log_event(t, "create", a);
     return a;
   });
@@ -195,7 +221,8 @@ Assessment Tracking::get_assessment(const Principal& who, std::string_view trace
   return std::move(*found);
 }
 
-Assessment Tracking::update_assessment(const Principal& who, const Assessment& changed, const std::vector<std::string>& fields) {
+Assessment Tracking::update_assessment(const Principal& who, const Assessment& changed,
+                                       const std::vector<std::string>& fields) {
   impl_->trace_experiment_for(who, Privilege::kModify, changed.trace_id);
   const Assessment stored = impl_->db.writing([&](db::Transaction& t) {
     auto found = find(t, changed.trace_id, changed.assessment_id);
@@ -206,7 +233,8 @@ Assessment Tracking::update_assessment(const Principal& who, const Assessment& c
         a.name = changed.name;
       } else if (field == "feedback" || field == "expectation" || field == "issue") {
         if (a.kind != field || changed.kind != field) {
-          throw Error(ErrorCode::kInvalidArgument, "assessment {} is {}; it cannot become {}", a.assessment_id, a.kind, field);
+          throw Error(ErrorCode::kInvalidArgument, "assessment {} is {}; it cannot become {}", a.assessment_id, a.kind,
+                      field);
         }
         a.value = changed.value;
         a.error = changed.error;
@@ -217,16 +245,20 @@ Assessment Tracking::update_assessment(const Principal& who, const Assessment& c
       } else if (field == "valid") {
         a.valid = changed.valid;
       } else {
-        throw Error(ErrorCode::kInvalidArgument,
-                    "update_mask names '{}'; it may hold assessment_name, feedback, expectation, rationale, metadata and valid", field);
+        throw Error(
+            ErrorCode::kInvalidArgument,
+            "update_mask names '{}'; it may hold assessment_name, feedback, expectation, rationale, metadata and valid",
+            field);
       }
     }
     check_assessment(a);
     a.updated = Timestamp::now();
-    t.execute("UPDATE assessments SET name = $1, value = $2, error = $3, rationale = $4, metadata = $5, valid = $6, updated_us = $7 "
-              "WHERE assessment_id = $8",
-              {a.name, json_or_null(a.value), json_or_null(a.error), a.rationale, json_of_map(a.metadata).dump(), std::int64_t{a.valid},
-               a.updated.micros, a.assessment_id});
+    t.execute(
+        "UPDATE assessments SET name = $1, value = $2, error = $3, rationale = $4, metadata = $5, valid = $6, "
+        "updated_us = $7 "
+        "WHERE assessment_id = $8",
+        {a.name, json_or_null(a.value), json_or_null(a.error), a.rationale, json_of_map(a.metadata).dump(),
+         std::int64_t{a.valid}, a.updated.micros, a.assessment_id});
     log_event(t, "update", a);
     return a;
   });

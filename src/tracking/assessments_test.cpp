@@ -16,7 +16,11 @@ class AssessmentsTest : public TrackingTest {
     t_ = trace(ann_, e_, 1);
   }
   Assessment feedback(Json value, std::string overrides = {}) {
-    return tracking_->create_assessment(ann_, {.trace_id = t_, .name = "rating", .source_id = "ann", .value = std::move(value), .overrides = std::move(overrides)});
+    return tracking_->create_assessment(ann_, {.trace_id = t_,
+                                               .name = "rating",
+                                               .source_id = "ann",
+                                               .value = std::move(value),
+                                               .overrides = std::move(overrides)});
   }
   std::vector<std::string> valid() {
     std::vector<std::string> ids;
@@ -29,7 +33,8 @@ class AssessmentsTest : public TrackingTest {
 };
 
 TEST_F(AssessmentsTest, EveryValueComesBackAsItWent) {
-  for (const Json& value : {Json(0), Json(0.0), Json(false), Json(""), Json(1), Json("it's \"so\" \n 色"), Json::array({"a", "b"}), Json::object({{"k", nullptr}}), Json(INT64_MAX)}) {
+  for (const Json& value : {Json(0), Json(0.0), Json(false), Json(""), Json(1), Json("it's \"so\" \n 色"),
+                            Json::array({"a", "b"}), Json::object({{"k", nullptr}}), Json(INT64_MAX)}) {
     const Assessment made = feedback(value);
     EXPECT_TRUE(made.assessment_id.starts_with("a-"));
     EXPECT_EQ(tracking_->get_assessment(ann_, t_, made.assessment_id).value, value) << value.dump();
@@ -49,13 +54,16 @@ TEST_F(AssessmentsTest, RefusesWhatIsNoAssessment) {
   refused({.name = "x", .value = INFINITY}, "finite");
   refused({.name = "x"}, "needs a value or an error");
   refused({.name = "x", .kind = "expectation"}, "needs a value");
-  refused({.name = "x", .kind = "expectation", .value = 1, .error = Json::object({{"error_code", "E"}})}, "takes no error");
+  refused({.name = "x", .kind = "expectation", .value = 1, .error = Json::object({{"error_code", "E"}})},
+          "takes no error");
   refused({.name = "x", .source_type = "ROBOT", .value = 1}, "source_type");
   refused({.name = "x", .kind = "both", .value = 1}, "exactly one");
   refused({.name = "x", .value = std::string(70'000, 'x')}, "longer");
-  EXPECT_EQ(code_of([&] { tracking_->create_assessment(ann_, {.trace_id = "tr-none", .name = "x", .value = 1}); }), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of([&] { tracking_->create_assessment(ann_, {.trace_id = "tr-none", .name = "x", .value = 1}); }),
+            ErrorCode::kNotFound);
   // An error is not a score.
-  const Assessment failed = tracking_->create_assessment(ann_, {.trace_id = t_, .name = "x", .source_type = "AI_JUDGE", .error = Json::object({{"error_code", "E"}})});
+  const Assessment failed = tracking_->create_assessment(
+      ann_, {.trace_id = t_, .name = "x", .source_type = "AI_JUDGE", .error = Json::object({{"error_code", "E"}})});
   EXPECT_TRUE(failed.value.is_null());
   EXPECT_EQ(failed.source_type, "LLM_JUDGE");
 }
@@ -93,8 +101,14 @@ TEST_F(AssessmentsTest, TheNewestLinkOfAChainStands) {
 }
 
 TEST_F(AssessmentsTest, UpdatesWhatTheMaskNames) {
-  const Assessment a = tracking_->create_assessment(ann_, {.trace_id = t_, .name = "n", .value = 1, .rationale = "old", .metadata = {{"a", "1"}}});
-  Assessment change{.assessment_id = a.assessment_id, .trace_id = t_, .name = "ignored", .value = 0, .rationale = "new", .metadata = {{"b", "2"}}};
+  const Assessment a = tracking_->create_assessment(
+      ann_, {.trace_id = t_, .name = "n", .value = 1, .rationale = "old", .metadata = {{"a", "1"}}});
+  Assessment change{.assessment_id = a.assessment_id,
+                    .trace_id = t_,
+                    .name = "ignored",
+                    .value = 0,
+                    .rationale = "new",
+                    .metadata = {{"b", "2"}}};
   const Assessment b = tracking_->update_assessment(ann_, change, {"feedback", "metadata"});
   EXPECT_EQ(b.value, Json(0));
   EXPECT_EQ(b.name, "n");
@@ -106,7 +120,8 @@ TEST_F(AssessmentsTest, UpdatesWhatTheMaskNames) {
   EXPECT_EQ(code_of([&] { tracking_->update_assessment(ann_, change, {"trace_id"}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { tracking_->update_assessment(ann_, change, {"expectation"}); }), ErrorCode::kInvalidArgument);
   change.name = "a.b";
-  EXPECT_EQ(code_of([&] { tracking_->update_assessment(ann_, change, {"assessment_name"}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->update_assessment(ann_, change, {"assessment_name"}); }),
+            ErrorCode::kInvalidArgument);
   change.assessment_id = "a-none";
   EXPECT_EQ(code_of([&] { tracking_->update_assessment(ann_, change, {"valid"}); }), ErrorCode::kNotFound);
 }
@@ -123,7 +138,8 @@ TEST_F(AssessmentsTest, TheLogKeepsAll) {
   const Assessment a = feedback(1);
   feedback(2, a.assessment_id);
   tracking_->delete_traces(ann_, {.experiment_id = e_, .max_timestamp_ms = {}, .max_traces = {}, .trace_ids = {t_}});
-  const auto rows = database_->reading([&](db::Transaction& t) { return t.query("SELECT event, valid FROM assessment_events ORDER BY sequence"); });
+  const auto rows = database_->reading(
+      [&](db::Transaction& t) { return t.query("SELECT event, valid FROM assessment_events ORDER BY sequence"); });
   std::vector<std::string> events;
   for (const db::Row& row : rows) events.push_back(row.text(0));
   EXPECT_THAT(events, testing::ElementsAre("create", "update", "create", "delete", "delete"));
@@ -147,7 +163,8 @@ RC_GTEST_FIXTURE_PROP(AssessmentsTest, EveryChainHasOneValidLink, ()) {
     const auto& target = live[static_cast<std::size_t>(*rc::gen::inRange(0, static_cast<int>(live.size())))];
     const std::string chain = chain_of.at(target.assessment_id);
     if (choice == 1) {
-      const auto a = tracking_->create_assessment(ann_, {.trace_id = trace_id, .name = "n", .value = i, .overrides = target.assessment_id});
+      const auto a = tracking_->create_assessment(
+          ann_, {.trace_id = trace_id, .name = "n", .value = i, .overrides = target.assessment_id});
       chains[chain].push_back(a.assessment_id);
       chain_of[a.assessment_id] = chain;
     } else {

@@ -9,7 +9,8 @@ namespace {
 constexpr std::int64_t kMaxResults = 50'000;
 
 [[noreturn]] void exists(std::string_view name) {
-  throw Error(ErrorCode::kAlreadyExists, "Experiment(name={}) already exists. Error: the name is taken, maybe by a deleted experiment", name);
+  throw Error(ErrorCode::kAlreadyExists,
+              "Experiment(name={}) already exists. Error: the name is taken, maybe by a deleted experiment", name);
 }
 
 struct Key {
@@ -23,8 +24,10 @@ Key attribute(std::string_view entity, std::string_view key) {
     if (key == "experiment_id") return {"e.experiment_id", true};
     if (key == "creation_time") return {"e.created_ms", true};
     if (key == "last_update_time") return {"e.updated_ms", true};
-    throw Error(ErrorCode::kInvalidArgument,
-                "Invalid attribute key '{}' specified. Valid keys are name, experiment_id, creation_time, last_update_time.", key);
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "Invalid attribute key '{}' specified. Valid keys are name, experiment_id, creation_time, last_update_time.",
+        key);
   }
   throw Error(ErrorCode::kInvalidArgument, "Invalid entity type '{}'. Valid values are attribute and tag.", entity);
 }
@@ -32,7 +35,8 @@ Key attribute(std::string_view entity, std::string_view key) {
 void condition(SqlText& query, const Comparison& c) {
   using enum Comparator;
   if (c.entity == "tag" || c.entity == "tags") {
-    const std::string row = lakeloop::format("SELECT 1 FROM experiment_tags g WHERE g.experiment_id = e.experiment_id AND g.key = {}", query.bind(c.key));
+    const std::string row = lakeloop::format(
+        "SELECT 1 FROM experiment_tags g WHERE g.experiment_id = e.experiment_id AND g.key = {}", query.bind(c.key));
     if (c.comparator == kIsNull || c.comparator == kIsNotNull) {
       query.append(lakeloop::format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
     } else {
@@ -70,7 +74,8 @@ Experiment Tracking::create_experiment(const Principal& who, std::string_view na
   const std::int64_t now = Timestamp::now().millis();
   const auto insert = [&](db::Transaction& t) {
     check_free(t);
-    const std::string location = artifact_location.empty() ? lakeloop::format("mlflow-artifacts:/{}", id) : std::string(artifact_location);
+    const std::string location =
+        artifact_location.empty() ? lakeloop::format("mlflow-artifacts:/{}", id) : std::string(artifact_location);
     t.execute(
         "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, created_ms, updated_ms) "
         "VALUES ($1, $2, $3, 'active', $4, $4)",
@@ -91,8 +96,9 @@ Experiment Tracking::get_experiment(const Principal& who, std::string_view exper
 }
 
 std::optional<Experiment> Tracking::find_experiment(const Principal& who, std::string_view name) {
-  const auto row = impl_->db.reading(
-      [&](db::Transaction& t) { return t.query_one("SELECT experiment_id FROM experiments WHERE name = $1", {std::string(name)}); });
+  const auto row = impl_->db.reading([&](db::Transaction& t) {
+    return t.query_one("SELECT experiment_id FROM experiments WHERE name = $1", {std::string(name)});
+  });
   if (!row) return std::nullopt;
   return get_experiment(who, lakeloop::format("{}", row->integer(0)));
 }
@@ -119,12 +125,14 @@ Found<Experiment> Tracking::search_experiments(const Principal& who, const Searc
     for (const SortKey& key : keys) query.append(", " + key.expression);
     query.append(" FROM experiments e WHERE 1 = 1");
     if (search.view != ViewType::kAll) {
-      query.append(search.view == ViewType::kActiveOnly ? " AND e.lifecycle_stage = 'active'" : " AND e.lifecycle_stage = 'deleted'");
+      query.append(search.view == ViewType::kActiveOnly ? " AND e.lifecycle_stage = 'active'"
+                                                        : " AND e.lifecycle_stage = 'deleted'");
     }
     for (const Comparison& c : comparisons) condition(query, c);
     if (!last.empty()) query.append(" AND " + after_sql(query, keys, last));
     query.append(" ORDER BY " + order_by_sql(keys) + " LIMIT " + query.bind(limit + 1));
-    const std::vector<db::Row> rows = impl_->db.reading([&](db::Transaction& t) { return t.query(query.sql, query.values); });
+    const std::vector<db::Row> rows =
+        impl_->db.reading([&](db::Transaction& t) { return t.query(query.sql, query.values); });
     for (const db::Row& row : rows) {
       const std::int64_t id = row.integer(0);
       const bool seen = impl_->may_read(who, id);
@@ -178,7 +186,8 @@ void Tracking::restore_experiment(const Principal& who, std::string_view experim
   });
 }
 
-void Tracking::set_experiment_tag(const Principal& who, std::string_view experiment_id, std::string_view key, std::string_view value) {
+void Tracking::set_experiment_tag(const Principal& who, std::string_view experiment_id, std::string_view key,
+                                  std::string_view value) {
   check_key("key", key);
   check_length("value", value, kExperimentTagLength);
   check_active(impl_->experiment_for(who, Privilege::kModify, experiment_id));
@@ -193,7 +202,8 @@ void Tracking::delete_experiment_tag(const Principal& who, std::string_view expe
     return t.execute("DELETE FROM experiment_tags WHERE experiment_id = $1 AND key = $2",
                      {parse_experiment_id(experiment_id), std::string(key)});
   });
-  if (changed == 0) throw Error(ErrorCode::kNotFound, "No tag with name: {} in experiment with id {}", key, experiment_id);
+  if (changed == 0)
+    throw Error(ErrorCode::kNotFound, "No tag with name: {} in experiment with id {}", key, experiment_id);
 }
 
 }  // namespace lakeloop::tracking

@@ -8,7 +8,9 @@ namespace lakeloop::tracking {
 
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 [[noreturn]] void invalid(std::string_view what, std::string_view text, std::size_t at) {
   throw Error(ErrorCode::kInvalidArgument, "Invalid clause(s) in filter string: {} at position {}: '{}'", what, at,
@@ -43,7 +45,8 @@ class Parser {
   OrderBy order_by() {
     OrderBy order;
     skip_blanks();
-    if (done()) throw Error(ErrorCode::kInvalidArgument, "Invalid order_by clause '{}': it is empty", std::string(text_));
+    if (done())
+      throw Error(ErrorCode::kInvalidArgument, "Invalid order_by clause '{}': it is empty", std::string(text_));
     std::tie(order.entity, order.key) = identifier();
     skip_blanks();
     if (keyword("ASC")) {
@@ -120,8 +123,9 @@ class Parser {
   Comparator comparator() {
     skip_blanks();
     static constexpr std::pair<std::string_view, Comparator> kSigns[] = {
-        {"!=", Comparator::kNotEqual}, {"<>", Comparator::kNotEqual}, {"<=", Comparator::kLessEqual},
-        {">=", Comparator::kGreaterEqual}, {"=", Comparator::kEqual}, {"<", Comparator::kLess}, {">", Comparator::kGreater}};
+        {"!=", Comparator::kNotEqual},     {"<>", Comparator::kNotEqual}, {"<=", Comparator::kLessEqual},
+        {">=", Comparator::kGreaterEqual}, {"=", Comparator::kEqual},     {"<", Comparator::kLess},
+        {">", Comparator::kGreater}};
     for (const auto& [sign, value] : kSigns) {
       if (text_.substr(at_).starts_with(sign)) {
         at_ += sign.size();
@@ -190,7 +194,8 @@ class Parser {
       }
       c.values.push_back(quoted(peek()));
       if (c.values.size() > limits::kFilterListValues) {
-        throw Error(ErrorCode::kInvalidArgument, "Invalid clause(s) in filter string: an IN list holds more than {} values",
+        throw Error(ErrorCode::kInvalidArgument,
+                    "Invalid clause(s) in filter string: an IN list holds more than {} values",
                     limits::kFilterListValues);
       }
       skip_blanks();
@@ -210,7 +215,8 @@ class Parser {
 
 void check_size(std::string_view text) {
   if (text.size() > limits::kFilterBytes) {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid clause(s) in filter string: it is longer than {} bytes", limits::kFilterBytes);
+    throw Error(ErrorCode::kInvalidArgument, "Invalid clause(s) in filter string: it is longer than {} bytes",
+                limits::kFilterBytes);
   }
 }
 
@@ -218,19 +224,32 @@ void check_size(std::string_view text) {
 
 std::string_view to_string(Comparator comparator) {
   switch (comparator) {
-    case Comparator::kEqual: return "=";
-    case Comparator::kNotEqual: return "!=";
-    case Comparator::kLess: return "<";
-    case Comparator::kLessEqual: return "<=";
-    case Comparator::kGreater: return ">";
-    case Comparator::kGreaterEqual: return ">=";
-    case Comparator::kLike: return "LIKE";
-    case Comparator::kIlike: return "ILIKE";
-    case Comparator::kRlike: return "RLIKE";
-    case Comparator::kIn: return "IN";
-    case Comparator::kNotIn: return "NOT IN";
-    case Comparator::kIsNull: return "IS NULL";
-    case Comparator::kIsNotNull: return "IS NOT NULL";
+    case Comparator::kEqual:
+      return "=";
+    case Comparator::kNotEqual:
+      return "!=";
+    case Comparator::kLess:
+      return "<";
+    case Comparator::kLessEqual:
+      return "<=";
+    case Comparator::kGreater:
+      return ">";
+    case Comparator::kGreaterEqual:
+      return ">=";
+    case Comparator::kLike:
+      return "LIKE";
+    case Comparator::kIlike:
+      return "ILIKE";
+    case Comparator::kRlike:
+      return "RLIKE";
+    case Comparator::kIn:
+      return "IN";
+    case Comparator::kNotIn:
+      return "NOT IN";
+    case Comparator::kIsNull:
+      return "IS NULL";
+    case Comparator::kIsNotNull:
+      return "IS NOT NULL";
   }
   return "";
 }

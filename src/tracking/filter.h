@@ -1,8 +1,8 @@
 #pragma once
 
-// MLflow's filter language (mlflow/utils/search_utils.py): comparisons joined by AND. `entity.key op value`, or a bare key;
-// keys may stand in back-quotes or double quotes. No OR, no NOT, no parentheses but those of IN lists. What is wrong is
-// kInvalidArgument with MLflow's opening words and the place. Parsing only: what a key means is the caller's.
+// MLflow's filter language (mlflow/utils/search_utils.py): comparisons joined by AND. `entity.key op value`, or a bare
+// key; keys may stand in back-quotes or double quotes. No OR, no NOT, no parentheses but those of IN lists. What is
+// wrong is kInvalidArgument with MLflow's opening words and the place. Parsing only: what a key means is the caller's.
 
 #include <cstdint>
 #include <optional>
@@ -13,18 +13,30 @@
 namespace lakeloop::tracking {
 
 enum class Comparator : std::uint8_t {
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kLike, kIlike, kRlike, kIn, kNotIn, kIsNull, kIsNotNull
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kLike,
+  kIlike,
+  kRlike,
+  kIn,
+  kNotIn,
+  kIsNull,
+  kIsNotNull
 };
 std::string_view to_string(Comparator comparator);
 
 struct Comparison {
-  std::string entity;                // lower case; empty for a bare key
-  std::string key;                   // without quotes
+  std::string entity;  // lower case; empty for a bare key
+  std::string key;     // without quotes
   Comparator comparator = Comparator::kEqual;
-  bool quoted = false;               // the value was a string literal
-  std::string value;                 // text of the literal
-  std::vector<std::string> values;   // of an IN list
-  std::string text;                  // as written, for messages
+  bool quoted = false;              // the value was a string literal
+  std::string value;                // text of the literal
+  std::vector<std::string> values;  // of an IN list
+  std::string text;                 // as written, for messages
 };
 
 // Empty text: no comparison.

@@ -14,7 +14,8 @@ using testing::ElementsAre;
 
 TEST(Filter, ReadsComparisonsOfEveryKind) {
   const auto list = parse_filter(
-      "params.lr = '0.1' AND metrics.`a b` >= 0.5 and tags.\"mlflow.runName\" LIKE \"%x%\" AND status IN ('OK', \"ERROR\",) "
+      "params.lr = '0.1' AND metrics.`a b` >= 0.5 and tags.\"mlflow.runName\" LIKE \"%x%\" AND status IN ('OK', "
+      "\"ERROR\",) "
       "AND tags.k IS NOT NULL AND name NOT IN ('a') AND \"params.q\" != 'it''s' AND span.attributes.a.b ILIKE 'Y'");
   ASSERT_EQ(list.size(), 8u);
   EXPECT_EQ(list[0].entity, "params");
@@ -40,9 +41,29 @@ TEST(Filter, ReadsComparisonsOfEveryKind) {
 }
 
 TEST(Filter, RefusesWhatIsNotTheGrammar) {
-  for (const char* text : {"a", "a =", "a = ", "= 'x'", "a = 'x", "a = 'x' OR b = 'y'", "a = 'x' AND", "a IN ()", "a IN ('x'", "a IN (1)",
-                           "a NOT 'x'", "a IS 'x'", "a ~ 'x'", "'a' = 'x'", "a = 'x' b = 'y'", "(a = 'x')", "a..", ".a = 'x'", "a. = 'x'",
-                           "a = 'x''", "NOT a = 'x'", "a = 'x' AND AND b = 'y'", "a='x'AND b='y'"}) {
+  for (const char* text : {"a",
+                           "a =",
+                           "a = ",
+                           "= 'x'",
+                           "a = 'x",
+                           "a = 'x' OR b = 'y'",
+                           "a = 'x' AND",
+                           "a IN ()",
+                           "a IN ('x'",
+                           "a IN (1)",
+                           "a NOT 'x'",
+                           "a IS 'x'",
+                           "a ~ 'x'",
+                           "'a' = 'x'",
+                           "a = 'x' b = 'y'",
+                           "(a = 'x')",
+                           "a..",
+                           ".a = 'x'",
+                           "a. = 'x'",
+                           "a = 'x''",
+                           "NOT a = 'x'",
+                           "a = 'x' AND AND b = 'y'",
+                           "a='x'AND b='y'"}) {
     try {
       (void)parse_filter(text);
       ADD_FAILURE() << text << " was accepted";
@@ -90,12 +111,14 @@ TEST(Filter, ReadsOrderBy) {
 }
 
 TEST(PageToken, BelongsToItsSearch) {
-  const std::vector<db::Value> last = {std::int64_t{5}, 0.1, std::string("x y"), -std::numeric_limits<double>::infinity()};
+  const std::vector<db::Value> last = {std::int64_t{5}, 0.1, std::string("x y"),
+                                       -std::numeric_limits<double>::infinity()};
   const std::string token = page_token("search a", last);
   EXPECT_EQ(parse_page_token("search a", token, 4), last);
   EXPECT_THROW((void)parse_page_token("search b", token, 4), Error);
   EXPECT_THROW((void)parse_page_token("search a", token, 3), Error);
-  for (const char* text : {"", "x", "eyJvZmZzZXQiOiA1fQ==", "e30="}) EXPECT_THROW((void)parse_page_token("search a", text, 4), Error) << text;
+  for (const char* text : {"", "x", "eyJvZmZzZXQiOiA1fQ==", "e30="})
+    EXPECT_THROW((void)parse_page_token("search a", text, 4), Error) << text;
 }
 
 TEST(LikePattern, LooksAtCaseAndKeepsSpecialCharacters) {

@@ -42,7 +42,8 @@ class TrackingTest : public testing::Test {
 
   void open() {
     std::vector<db::Migration> all;
-    for (const auto& part : {identity::migrations(), catalog::migrations(), migrations()}) all.insert(all.end(), part.begin(), part.end());
+    for (const auto& part : {identity::migrations(), catalog::migrations(), migrations()})
+      all.insert(all.end(), part.begin(), part.end());
     database_ = db::Database::open(folder_ / "meta.db", all);
     store_ = storage::open_local_store(folder_ / "objects");
     catalog_ = std::make_unique<catalog::Catalog>(*database_, store_);

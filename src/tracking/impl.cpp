@@ -31,7 +31,8 @@ bool Tracking::Impl::may_read(const Principal& who, std::int64_t experiment_id) 
   return catalog.allowed(who, Privilege::kSelect, securable(experiment_id));
 }
 
-std::vector<std::int64_t> Tracking::Impl::readable(const Principal& who, const std::vector<std::string>& experiment_ids) {
+std::vector<std::int64_t> Tracking::Impl::readable(const Principal& who,
+                                                   const std::vector<std::string>& experiment_ids) {
   std::set<std::int64_t> wanted;
   for (const std::string& id : experiment_ids) wanted.insert(parse_experiment_id(id));
   std::vector<std::int64_t> existing;
@@ -59,11 +60,11 @@ RunInfo Tracking::Impl::run_for(const Principal& who, Privilege privilege, std::
   return std::move(*run);
 }
 
-std::int64_t Tracking::Impl::trace_experiment_for(const Principal& who, Privilege privilege, std::string_view trace_id) {
+std::int64_t Tracking::Impl::trace_experiment_for(const Principal& who, Privilege privilege,
+                                                  std::string_view trace_id) {
   const std::string id = checked_trace_id(trace_id);
-  const auto row = db.reading([&](db::Transaction& t) {
-    return t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {id});
-  });
+  const auto row = db.reading(
+      [&](db::Transaction& t) { return t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {id}); });
   if (!row) no_such_trace(trace_id);
   authorize(who, privilege, row->integer(0));
   return row->integer(0);
@@ -71,7 +72,9 @@ std::int64_t Tracking::Impl::trace_experiment_for(const Principal& who, Privileg
 
 std::int64_t parse_experiment_id(std::string_view text) {
   const auto id = parse_number<std::int64_t>(text);
-  if (!id || *id < 0) throw Error(ErrorCode::kInvalidArgument, "Invalid experiment ID '{}'. Experiment ID must be a valid integer.", text);
+  if (!id || *id < 0)
+    throw Error(ErrorCode::kInvalidArgument, "Invalid experiment ID '{}'. Experiment ID must be a valid integer.",
+                text);
   return *id;
 }
 
@@ -86,17 +89,21 @@ std::string checked_trace_id(std::string_view trace_id) {
   return std::string(trace_id);
 }
 
-void no_such_trace(std::string_view trace_id) { throw Error(ErrorCode::kNotFound, "Trace with ID '{}' not found.", trace_id); }
+void no_such_trace(std::string_view trace_id) {
+  throw Error(ErrorCode::kNotFound, "Trace with ID '{}' not found.", trace_id);
+}
 
 std::int64_t next_numbers(db::Transaction& t, std::string_view counter, std::size_t count) {
   const auto size = static_cast<std::int64_t>(count);
   t.execute("UPDATE tracking_counters SET value = value + $1 WHERE name = $2", {size, std::string(counter)});
-  return t.query_one("SELECT value FROM tracking_counters WHERE name = $1", {std::string(counter)})->integer(0) - size + 1;
+  return t.query_one("SELECT value FROM tracking_counters WHERE name = $1", {std::string(counter)})->integer(0) - size +
+         1;
 }
 
 std::optional<Experiment> read_experiment(db::Transaction& t, std::int64_t experiment_id) {
   const auto row = t.query_one(
-      "SELECT name, artifact_location, lifecycle_stage, created_ms, updated_ms FROM experiments WHERE experiment_id = $1",
+      "SELECT name, artifact_location, lifecycle_stage, created_ms, updated_ms FROM experiments WHERE experiment_id = "
+      "$1",
       {experiment_id});
   if (!row) return std::nullopt;
   return Experiment{.experiment_id = lakeloop::format("{}", experiment_id),
@@ -110,7 +117,8 @@ std::optional<Experiment> read_experiment(db::Transaction& t, std::int64_t exper
 
 std::optional<RunInfo> read_run_info(db::Transaction& t, std::string_view run_id) {
   const auto row = t.query_one(
-      "SELECT run_id, name, experiment_id, user_id, status, artifact_uri, lifecycle_stage, start_ms, end_ms FROM runs WHERE run_id = $1",
+      "SELECT run_id, name, experiment_id, user_id, status, artifact_uri, lifecycle_stage, start_ms, end_ms FROM runs "
+      "WHERE run_id = $1",
       {std::string(run_id)});
   if (!row) return std::nullopt;
   return RunInfo{.run_id = row->text(0),
@@ -126,8 +134,8 @@ std::optional<RunInfo> read_run_info(db::Transaction& t, std::string_view run_id
 
 void check_active(const RunInfo& run) {
   if (run.lifecycle_stage != "active") {
-    throw Error(ErrorCode::kInvalidArgument, "The run {} must be in the 'active' state. Current state is {}.", run.run_id,
-                run.lifecycle_stage);
+    throw Error(ErrorCode::kInvalidArgument, "The run {} must be in the 'active' state. Current state is {}.",
+                run.run_id, run.lifecycle_stage);
   }
 }
 
@@ -146,10 +154,11 @@ Tags read_pairs(db::Transaction& t, std::string_view table, std::string_view col
   return pairs;
 }
 
-void write_pair(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id, std::string_view key,
-                std::string_view value) {
-  t.execute(lakeloop::format("INSERT INTO {} ({}, key, value) VALUES ($1, $2, $3) ON CONFLICT ({}, key) DO UPDATE SET value = excluded.value",
-                   table, column, column),
+void write_pair(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id,
+                std::string_view key, std::string_view value) {
+  t.execute(lakeloop::format("INSERT INTO {} ({}, key, value) VALUES ($1, $2, $3) ON CONFLICT ({}, key) DO UPDATE SET "
+                             "value = excluded.value",
+                             table, column, column),
             {id, std::string(key), std::string(value)});
 }
 
@@ -175,13 +184,15 @@ Tags map_of_json(std::string_view text) {
   Tags map;
   const auto json = Json::try_parse(text);
   if (!json || !json->is_object()) return map;
-  for (const auto& [key, value] : json->members()) map.emplace(key, value.is_string() ? value.as_string() : value.dump());
+  for (const auto& [key, value] : json->members())
+    map.emplace(key, value.is_string() ? value.as_string() : value.dump());
   return map;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------------
 
-Tracking::Tracking(db::Database& database, catalog::Catalog& catalog) : impl_(std::make_unique<Impl>(database, catalog)) {
+Tracking::Tracking(db::Database& database, catalog::Catalog& catalog)
+    : impl_(std::make_unique<Impl>(database, catalog)) {
   const std::int64_t now = Timestamp::now().millis();
   database.write([&](db::Transaction& t) {
     t.execute(
@@ -204,6 +215,8 @@ std::uint64_t Tracking::wait_for_change(std::uint64_t seen, std::chrono::millise
   return impl_->changes;
 }
 
-void Tracking::wake() { impl_->signal(); }
+void Tracking::wake() {
+  impl_->signal();
+}
 
 }  // namespace lakeloop::tracking

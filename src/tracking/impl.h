@@ -45,15 +45,17 @@ std::string checked_trace_id(std::string_view trace_id);  // "tr-..." as a path 
 
 // Inside a write transaction.
 std::int64_t next_numbers(db::Transaction& t, std::string_view counter, std::size_t count);  // the first of them
-inline std::int64_t next_number(db::Transaction& t, std::string_view counter) { return next_numbers(t, counter, 1); }
+inline std::int64_t next_number(db::Transaction& t, std::string_view counter) {
+  return next_numbers(t, counter, 1);
+}
 std::optional<Experiment> read_experiment(db::Transaction& t, std::int64_t experiment_id);
 std::optional<RunInfo> read_run_info(db::Transaction& t, std::string_view run_id);
 void check_active(const RunInfo& run);
 void check_active(const Experiment& experiment);
 // `table`: "trace_tags" of column "trace_id" and the like: our own names.
 Tags read_pairs(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id);
-void write_pair(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id, std::string_view key,
-                std::string_view value);
+void write_pair(db::Transaction& t, std::string_view table, std::string_view column, const db::Value& id,
+                std::string_view key, std::string_view value);
 std::string placeholders(SqlText& query, const std::vector<std::int64_t>& values);
 std::string placeholders(SqlText& query, const std::vector<std::string>& values);
 
@@ -61,7 +63,8 @@ std::string placeholders(SqlText& query, const std::vector<std::string>& values)
 void touch_trace(db::Transaction& t, std::string_view trace_id);
 TraceInfo read_trace_info(db::Transaction& t, const db::Row& row);  // columns as kTraceColumns
 inline constexpr std::string_view kTraceColumns =
-    "t.trace_id, t.experiment_id, t.client_request_id, t.request_preview, t.response_preview, t.request_ms, t.execution_ms, t.state, "
+    "t.trace_id, t.experiment_id, t.client_request_id, t.request_preview, t.response_preview, t.request_ms, "
+    "t.execution_ms, t.state, "
     "t.finalized";
 std::optional<TraceInfo> find_trace_info(db::Transaction& t, std::string_view trace_id);
 std::vector<Assessment> read_assessments(db::Transaction& t, std::string_view trace_id);

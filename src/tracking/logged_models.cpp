@@ -19,7 +19,8 @@ constexpr std::int64_t kMaxResults = 1000;
 
 std::optional<LoggedModel> read_model(db::Transaction& t, std::string_view model_id) {
   const auto row = t.query_one(
-      "SELECT model_id, experiment_id, name, status, model_type, source_run_id, artifact_uri, created_ms, updated_ms FROM logged_models "
+      "SELECT model_id, experiment_id, name, status, model_type, source_run_id, artifact_uri, created_ms, updated_ms "
+      "FROM logged_models "
       "WHERE model_id = $1 AND deleted = 0",
       {std::string(model_id)});
   if (!row) return std::nullopt;
@@ -35,16 +36,18 @@ std::optional<LoggedModel> read_model(db::Transaction& t, std::string_view model
   model.updated = row->integer(8);
   model.tags = read_pairs(t, "logged_model_tags", "model_id", model.model_id);
   model.params = read_pairs(t, "logged_model_params", "model_id", model.model_id);
-  for (const db::Row& metric : t.query("SELECT key, run_id, value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest "
-                                       "FROM run_metrics WHERE model_id = $1 ORDER BY key, timestamp_ms, step",
-                                       {model.model_id})) {
+  for (const db::Row& metric :
+       t.query("SELECT key, run_id, value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest "
+               "FROM run_metrics WHERE model_id = $1 ORDER BY key, timestamp_ms, step",
+               {model.model_id})) {
     model.metrics.push_back(metric_of_row(metric, metric.text(0), metric.text(1), 2));
   }
   return model;
 }
 
 void check_params(const std::map<std::string, std::string>& params) {
-  if (params.size() > 100) throw Error(ErrorCode::kInvalidArgument, "at most 100 params can be logged in one request, got {}", params.size());
+  if (params.size() > 100)
+    throw Error(ErrorCode::kInvalidArgument, "at most 100 params can be logged in one request, got {}", params.size());
   for (const auto& [key, value] : params) {
     check_key("params.key", key);
     check_length("params.value", value, kParamLength);
@@ -53,9 +56,11 @@ void check_params(const std::map<std::string, std::string>& params) {
 
 void write_params(db::Transaction& t, const std::string& model_id, const std::map<std::string, std::string>& params) {
   for (const auto& [key, value] : params) {
-    const auto old = t.query_one("SELECT value FROM logged_model_params WHERE model_id = $1 AND key = $2", {model_id, key});
+    const auto old =
+        t.query_one("SELECT value FROM logged_model_params WHERE model_id = $1 AND key = $2", {model_id, key});
     if (old && old->text(0) != value) {
-      throw Error(ErrorCode::kInvalidArgument, "Changing param values is not allowed: '{}' of model {} is '{}'", key, model_id, old->text(0));
+      throw Error(ErrorCode::kInvalidArgument, "Changing param values is not allowed: '{}' of model {} is '{}'", key,
+                  model_id, old->text(0));
     }
     if (!old) write_pair(t, "logged_model_params", "model_id", model_id, key, value);
   }
@@ -76,14 +81,16 @@ Key attribute(std::string_view key) {
 }
 
 std::string metric_value(SqlText& query, const std::string& key) {
-  return lakeloop::format("(SELECT g.value FROM run_metrics g WHERE g.model_id = m.model_id AND g.is_nan = 0 AND g.key = {} "
-                          "ORDER BY g.timestamp_ms DESC, g.step DESC LIMIT 1)",
-                          query.bind(key));
+  return lakeloop::format(
+      "(SELECT g.value FROM run_metrics g WHERE g.model_id = m.model_id AND g.is_nan = 0 AND g.key = {} "
+      "ORDER BY g.timestamp_ms DESC, g.step DESC LIMIT 1)",
+      query.bind(key));
 }
 
 void condition(SqlText& query, const Comparison& c) {
   const auto pair = [&](std::string_view table) {
-    const std::string row = lakeloop::format("SELECT 1 FROM {} g WHERE g.model_id = m.model_id AND g.key = {}", table, query.bind(c.key));
+    const std::string row =
+        lakeloop::format("SELECT 1 FROM {} g WHERE g.model_id = m.model_id AND g.key = {}", table, query.bind(c.key));
     if (c.comparator == kIsNull || c.comparator == kIsNotNull) {
       query.append(lakeloop::format(" AND {} ({})", c.comparator == kIsNull ? "NOT EXISTS" : "EXISTS", row));
       return;
@@ -98,11 +105,13 @@ void condition(SqlText& query, const Comparison& c) {
     return;
   }
   if (!c.entity.empty() && c.entity != "attributes") {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid entity type '{}'. Expected one of attributes, metrics, params, tags.", c.entity);
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid entity type '{}'. Expected one of attributes, metrics, params, tags.", c.entity);
   }
   const Key key = attribute(c.key);
-  query.append(" AND " + (key.numeric ? compare_number(query, key.expression, c)
-                                      : compare_text(query, key.expression, c, {kEqual, kNotEqual, kLike, kIlike, kIn, kNotIn})));
+  query.append(" AND " +
+               (key.numeric ? compare_number(query, key.expression, c)
+                            : compare_text(query, key.expression, c, {kEqual, kNotEqual, kLike, kIlike, kIn, kNotIn})));
 }
 
 }  // namespace
@@ -118,10 +127,12 @@ LoggedModel Tracking::create_logged_model(const Principal& who, const LoggedMode
   const std::string model_id = "m-" + random_hex(16);
   const std::int64_t now = Timestamp::now().millis();
   return impl_->db.writing([&](db::Transaction& t) {
-    t.execute("INSERT INTO logged_models (model_id, experiment_id, name, status, model_type, source_run_id, artifact_uri, created_ms, "
-              "updated_ms, deleted) VALUES ($1, $2, $3, 'LOGGED_MODEL_PENDING', $4, $5, $6, $7, $7, 0)",
-              {model_id, parse_experiment_id(experiment.experiment_id), name, given.model_type, given.source_run_id,
-               lakeloop::format("{}/models/{}/artifacts", experiment.artifact_location, model_id), now});
+    t.execute(
+        "INSERT INTO logged_models (model_id, experiment_id, name, status, model_type, source_run_id, artifact_uri, "
+        "created_ms, "
+        "updated_ms, deleted) VALUES ($1, $2, $3, 'LOGGED_MODEL_PENDING', $4, $5, $6, $7, $7, 0)",
+        {model_id, parse_experiment_id(experiment.experiment_id), name, given.model_type, given.source_run_id,
+         lakeloop::format("{}/models/{}/artifacts", experiment.artifact_location, model_id), now});
     for (const auto& [key, value] : given.tags) write_pair(t, "logged_model_tags", "model_id", model_id, key, value);
     write_params(t, model_id, given.params);
     return *read_model(t, model_id);
@@ -144,7 +155,8 @@ LoggedModel change_model(Tracking::Impl& impl, const Principal& who, std::string
   impl.authorize(who, Privilege::kModify, parse_experiment_id(model->experiment_id));
   return impl.db.writing([&](db::Transaction& t) {
     work(t, model->model_id);
-    t.execute("UPDATE logged_models SET updated_ms = $1 WHERE model_id = $2", {Timestamp::now().millis(), model->model_id});
+    t.execute("UPDATE logged_models SET updated_ms = $1 WHERE model_id = $2",
+              {Timestamp::now().millis(), model->model_id});
     return read_model(t, model->model_id).value_or(*model);
   });
 }
@@ -153,8 +165,10 @@ LoggedModel change_model(Tracking::Impl& impl, const Principal& who, std::string
 
 LoggedModel Tracking::finalize_logged_model(const Principal& who, std::string_view model_id, std::string_view status) {
   if (status != "LOGGED_MODEL_READY" && status != "LOGGED_MODEL_UPLOAD_FAILED" && status != "LOGGED_MODEL_PENDING") {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid value \"{}\" for parameter 'status' supplied: it must be LOGGED_MODEL_READY or "
-                "LOGGED_MODEL_UPLOAD_FAILED", status);
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid value \"{}\" for parameter 'status' supplied: it must be LOGGED_MODEL_READY or "
+                "LOGGED_MODEL_UPLOAD_FAILED",
+                status);
   }
   return change_model(*impl_, who, model_id, [&](db::Transaction& t, const std::string& id) {
     t.execute("UPDATE logged_models SET status = $1 WHERE model_id = $2", {std::string(status), id});
@@ -186,7 +200,8 @@ void Tracking::delete_logged_model_tag(const Principal& who, std::string_view mo
   });
 }
 
-void Tracking::log_model_params(const Principal& who, std::string_view model_id, const std::map<std::string, std::string>& params) {
+void Tracking::log_model_params(const Principal& who, std::string_view model_id,
+                                const std::map<std::string, std::string>& params) {
   check_params(params);
   change_model(*impl_, who, model_id, [&](db::Transaction& t, const std::string& id) { write_params(t, id, params); });
 }
@@ -214,7 +229,8 @@ Found<LoggedModel> Tracking::search_logged_models(const Principal& who, const Se
       lakeloop::format("models {} {} {}", join(search.experiment_ids, ","), search.filter, join(search.order_by, "|"));
   query.append("SELECT m.model_id");
   for (const SortKey& key : keys) query.append(", " + key.expression);
-  query.append(lakeloop::format(" FROM logged_models m WHERE m.deleted = 0 AND m.experiment_id IN ({})", placeholders(query, experiments)));
+  query.append(lakeloop::format(" FROM logged_models m WHERE m.deleted = 0 AND m.experiment_id IN ({})",
+                                placeholders(query, experiments)));
   for (const Comparison& c : comparisons) condition(query, c);
   if (!search.page.page_token.empty()) {
     query.append(" AND " + after_sql(query, keys, parse_page_token(text, search.page.page_token, keys.size())));

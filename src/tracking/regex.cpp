@@ -31,7 +31,8 @@ Regex::Regex(std::string_view pattern) : impl_(std::make_unique<Impl>()) {
   UParseError where;
   impl_->pattern.reset(icu::RegexPattern::compile(unicode(pattern), where, status));
   if (U_FAILURE(status)) {
-    throw Error(ErrorCode::kInvalidArgument, "'{}' is not a regular expression: {} at position {}", pattern, u_errorName(status), where.offset);
+    throw Error(ErrorCode::kInvalidArgument, "'{}' is not a regular expression: {} at position {}", pattern,
+                u_errorName(status), where.offset);
   }
 }
 
@@ -42,12 +43,14 @@ bool Regex::found_in(std::string_view text) const {
   UErrorCode status = U_ZERO_ERROR;
   const icu::UnicodeString input = unicode(text);
   const std::unique_ptr<icu::RegexMatcher> matcher(impl_->pattern->matcher(input, status));
-  if (U_FAILURE(status)) throw Error(ErrorCode::kInternal, "a regular expression could not be started: {}", u_errorName(status));
+  if (U_FAILURE(status))
+    throw Error(ErrorCode::kInternal, "a regular expression could not be started: {}", u_errorName(status));
   matcher->setTimeLimit(kTimeLimit, status);
   matcher->setStackLimit(kStackBytes, status);
   const bool found = matcher->find(status) != 0;
   if (U_FAILURE(status)) {
-    throw Error(ErrorCode::kInvalidArgument, "the RLIKE pattern takes too long on the data ({}); make it simpler", u_errorName(status));
+    throw Error(ErrorCode::kInvalidArgument, "the RLIKE pattern takes too long on the data ({}); make it simpler",
+                u_errorName(status));
   }
   return found;
 }

@@ -26,7 +26,9 @@ std::optional<std::string> tag_of(const std::map<std::string, std::string>& tags
   return found == tags.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool is_tag(const Comparison& c) { return c.entity == "tag" || c.entity == "tags"; }
+bool is_tag(const Comparison& c) {
+  return c.entity == "tag" || c.entity == "tags";
+}
 
 void check_entity(std::string_view entity) {
   if (!entity.empty() && entity != "attribute" && entity != "attributes") {
@@ -45,8 +47,12 @@ bool asks_for_prompts(const std::vector<Comparison>& comparisons) {
   return std::ranges::any_of(comparisons, [](const Comparison& c) { return is_tag(c) && c.key == kIsPrompt; });
 }
 
-std::string name_of(const ModelInfo& m) { return Registry::shown_name(m.catalog_name, m.schema_name, m.name); }
-std::string name_of(const ModelVersionInfo& v) { return Registry::shown_name(v.catalog_name, v.schema_name, v.model_name); }
+std::string name_of(const ModelInfo& m) {
+  return Registry::shown_name(m.catalog_name, m.schema_name, m.name);
+}
+std::string name_of(const ModelVersionInfo& v) {
+  return Registry::shown_name(v.catalog_name, v.schema_name, v.model_name);
+}
 
 bool matches(const std::vector<Comparison>& comparisons, const ModelInfo& model) {
   return std::ranges::all_of(comparisons, [&](const Comparison& c) {
@@ -68,8 +74,10 @@ bool matches(const std::vector<Comparison>& comparisons, const ModelVersionInfo&
       return matches_number(number, static_cast<double>(version.version));
     }
     if (c.key == "run_id") return matches_text(c, version.run_id, {kEqual, kNotEqual, kIn});
-    if (c.key == "source_path" || c.key == "source") return matches_text(c, version.source, {kEqual, kNotEqual, kLike, kIlike});
-    throw Error(ErrorCode::kInvalidArgument, "Invalid attribute key '{}' specified. Valid keys are name, version_number, run_id, source_path.",
+    if (c.key == "source_path" || c.key == "source")
+      return matches_text(c, version.source, {kEqual, kNotEqual, kLike, kIlike});
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid attribute key '{}' specified. Valid keys are name, version_number, run_id, source_path.",
                 c.key);
   });
 }
@@ -104,7 +112,8 @@ Found<T> page_of(std::vector<T> items, const Keys& keys_of, const std::string& t
     const auto values = parse_page_token(text, page.page_token, sorted[0].first.size() * 2);
     last = sorted[0].first;
     for (std::size_t i = 0; i < last.size(); ++i) {
-      if (!std::holds_alternative<std::int64_t>(values[2 * i]) || !std::holds_alternative<std::string>(values[2 * i + 1])) {
+      if (!std::holds_alternative<std::int64_t>(values[2 * i]) ||
+          !std::holds_alternative<std::string>(values[2 * i + 1])) {
         throw Error(ErrorCode::kInvalidArgument, "Invalid page token");
       }
       last[i].number = std::get<std::int64_t>(values[2 * i]);
@@ -138,13 +147,14 @@ void check_source(const std::string& source, bool prompt) {
     decoded = *once;
   }
   const std::string lower = ascii_lower(decoded);
-  const bool local = lower.starts_with("file:") || decoded.starts_with('/') || decoded.starts_with('\\') || decoded.starts_with('.') ||
-                     (decoded.size() > 1 && decoded[1] == ':');
+  const bool local = lower.starts_with("file:") || decoded.starts_with('/') || decoded.starts_with('\\') ||
+                     decoded.starts_with('.') || (decoded.size() > 1 && decoded[1] == ':');
   const auto parts = split(decoded, '/');
   const bool climbs = std::ranges::find(parts, "..") != parts.end() || decoded.contains('\\');
   if (source.empty() || local || climbs || decoded.contains('#') || (prompt && decoded.contains("://"))) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Invalid model version source: '{}'. It must be the URI of a place that this server or its clients reach; local paths, '..' "
+                "Invalid model version source: '{}'. It must be the URI of a place that this server or its clients "
+                "reach; local paths, '..' "
                 "and fragments are not allowed.",
                 source);
   }
@@ -160,7 +170,8 @@ std::string Registry::full_name(std::string_view name) {
   const auto dots = std::ranges::count(name, '.');
   if (dots == 0) return std::string(kHome) + std::string(name);
   if (dots == 2 || name.contains('`')) return std::string(name);
-  throw Error(ErrorCode::kInvalidArgument, "Invalid model name '{}': write catalog.schema.name, or a name without dots", name);
+  throw Error(ErrorCode::kInvalidArgument, "Invalid model name '{}': write catalog.schema.name, or a name without dots",
+              name);
 }
 
 std::string Registry::shown_name(std::string_view catalog, std::string_view schema, std::string_view name) {
@@ -186,8 +197,22 @@ ModelVersionInfo Registry::create_version(const Principal& who, const NewModelVe
     tracking_.get_logged_model(who, model_id);  // the source is read under the caller's rights
   }
   const std::string full = full_name(version.name);
-  const ModelVersionInfo made = catalog_.create_model_version(who, full, version.source, version.run_id, version.description, version.tags);
+  const ModelVersionInfo made =
+      catalog_.create_model_version(who, full, version.source, version.run_id, version.description, version.tags);
   return catalog_.finalize_model_version(who, full, made.version);
+}
+
+ModelVersionInfo Registry::version_by_alias(const Principal& who, std::string_view name, std::string_view alias) {
+  const std::string full = full_name(name);
+  if (iequals(alias, "latest")) {
+    std::vector<ModelVersionInfo> latest = latest_versions(who, name);
+    if (latest.empty()) throw Error(ErrorCode::kNotFound, "Registered model '{}' has no version yet.", name);
+    return std::move(latest.front());
+  }
+  if (!catalog_.get_model(who, full).aliases.contains(std::string(alias))) {
+    throw Error(ErrorCode::kInvalidArgument, "Registered model alias {} not found.", alias);
+  }
+  return catalog_.get_model_version_by_alias(who, full, alias);
 }
 
 std::string Registry::download_uri(const Principal& who, std::string_view name, std::int64_t version) {
@@ -196,7 +221,8 @@ std::string Registry::download_uri(const Principal& who, std::string_view name, 
     const std::string target = uri.substr(8);
     if (target.starts_with("m-")) return tracking_.get_logged_model(who, target).artifact_uri;
     const std::size_t slash = target.rfind('/');
-    const auto number = slash == std::string::npos ? std::nullopt : parse_number<std::int64_t>(target.substr(slash + 1));
+    const auto number =
+        slash == std::string::npos ? std::nullopt : parse_number<std::int64_t>(target.substr(slash + 1));
     if (!number) break;
     uri = catalog_.get_model_version(who, full_name(target.substr(0, slash)), *number).source;
   }
@@ -238,7 +264,8 @@ Found<ModelInfo> Registry::search_models(const Principal& who, const Search& sea
     check_entity(orders.back().entity);
     const std::string& key = orders.back().key;
     if (key != "name" && key != "timestamp" && key != "creation_timestamp" && key != "last_updated_timestamp") {
-      throw Error(ErrorCode::kInvalidArgument, "Invalid order by key '{}'. Valid keys are name, creation_timestamp, last_updated_timestamp.", key);
+      throw Error(ErrorCode::kInvalidArgument,
+                  "Invalid order by key '{}'. Valid keys are name, creation_timestamp, last_updated_timestamp.", key);
     }
   }
   std::vector<ModelInfo> models = all_models(who);
@@ -247,18 +274,22 @@ Found<ModelInfo> Registry::search_models(const Principal& who, const Search& sea
     return (!prompts && tag_of(m.tags, std::string(kIsPrompt)) == "true") || !matches(comparisons, m);
   });
   const std::string text = lakeloop::format("registered models {} {}", search.filter, join(search.order_by, "|"));
-  return page_of(std::move(models), [&](const ModelInfo& m) {
-    std::vector<SortValue> keys;
-    for (const OrderBy& order : orders) {
-      if (order.key == "name") {
-        keys.push_back({0, name_of(m), order.ascending});
-      } else {
-        keys.push_back({order.key == "creation_timestamp" ? m.created.micros : m.updated.micros, "", order.ascending});
-      }
-    }
-    keys.push_back({0, name_of(m), true});
-    return keys;
-  }, text, search.page);
+  return page_of(
+      std::move(models),
+      [&](const ModelInfo& m) {
+        std::vector<SortValue> keys;
+        for (const OrderBy& order : orders) {
+          if (order.key == "name") {
+            keys.push_back({0, name_of(m), order.ascending});
+          } else {
+            keys.push_back(
+                {order.key == "creation_timestamp" ? m.created.micros : m.updated.micros, "", order.ascending});
+          }
+        }
+        keys.push_back({0, name_of(m), true});
+        return keys;
+      },
+      text, search.page);
 }
 
 Found<ModelVersionInfo> Registry::search_versions(const Principal& who, const Search& search) {
@@ -270,8 +301,10 @@ Found<ModelVersionInfo> Registry::search_versions(const Principal& who, const Se
     check_entity(orders.back().entity);
     const std::string& key = orders.back().key;
     if (key != "name" && key != "version_number" && key != "creation_timestamp" && key != "last_updated_timestamp") {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "Invalid order by key '{}'. Valid keys are name, version_number, creation_timestamp, last_updated_timestamp.", key);
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          "Invalid order by key '{}'. Valid keys are name, version_number, creation_timestamp, last_updated_timestamp.",
+          key);
     }
   }
   // Nearly every search names its model: then only that one is read.
@@ -280,7 +313,8 @@ Found<ModelVersionInfo> Registry::search_versions(const Principal& who, const Se
     if (!is_tag(c) && c.key == "name" && c.comparator == kEqual) names.push_back(full_name(c.value));
   }
   if (names.empty()) {
-    for (const ModelInfo& m : all_models(who)) names.push_back(lakeloop::format("{}.{}.{}", m.catalog_name, m.schema_name, m.name));
+    for (const ModelInfo& m : all_models(who))
+      names.push_back(lakeloop::format("{}.{}.{}", m.catalog_name, m.schema_name, m.name));
   }
   const bool prompts = asks_for_prompts(comparisons);
   std::vector<ModelVersionInfo> versions;
@@ -296,21 +330,26 @@ Found<ModelVersionInfo> Registry::search_versions(const Principal& who, const Se
     if (versions.size() > kScanned) break;
   }
   const std::string text = lakeloop::format("model versions {} {}", search.filter, join(search.order_by, "|"));
-  return page_of(std::move(versions), [&](const ModelVersionInfo& v) {
-    std::vector<SortValue> keys;
-    for (const OrderBy& order : orders) {
-      if (order.key == "name") {
-        keys.push_back({0, name_of(v), order.ascending});
-      } else {
-        keys.push_back({order.key == "version_number" ? v.version : order.key == "creation_timestamp" ? v.created.micros : v.updated.micros, "",
-                        order.ascending});
-      }
-    }
-    if (keys.empty()) keys.push_back({v.updated.micros, "", false});
-    keys.push_back({0, name_of(v), true});
-    keys.push_back({v.version, "", false});
-    return keys;
-  }, text, search.page);
+  return page_of(
+      std::move(versions),
+      [&](const ModelVersionInfo& v) {
+        std::vector<SortValue> keys;
+        for (const OrderBy& order : orders) {
+          if (order.key == "name") {
+            keys.push_back({0, name_of(v), order.ascending});
+          } else {
+            keys.push_back({order.key == "version_number"       ? v.version
+                            : order.key == "creation_timestamp" ? v.created.micros
+                                                                : v.updated.micros,
+                            "", order.ascending});
+          }
+        }
+        if (keys.empty()) keys.push_back({v.updated.micros, "", false});
+        keys.push_back({0, name_of(v), true});
+        keys.push_back({v.version, "", false});
+        return keys;
+      },
+      text, search.page);
 }
 
 }  // namespace lakeloop::tracking

@@ -1,8 +1,8 @@
 #pragma once
 
 // The catalog's registered models as MLflow's model registry shows them, prompts among them (models tagged
-// mlflow.prompt.is_prompt). A three-part name is the catalog's; a name without dots is a model of main.default and shown by
-// that short name. Rights are the catalog's. Thread-safe.
+// mlflow.prompt.is_prompt). A three-part name is the catalog's; a name without dots is a model of main.default and
+// shown by that short name. Rights are the catalog's. Thread-safe.
 
 #include <cstdint>
 #include <map>
@@ -34,6 +34,9 @@ class Registry {
                                   const std::map<std::string, std::string>& tags);
   // READY when it returns. A local path, and a source that climbs with "..", are refused.
   catalog::ModelVersionInfo create_version(const Principal& who, const NewModelVersion& version);
+  // The version that an alias names; "latest" is the newest. kInvalidArgument for a missing alias: MLflow's client
+  // tells it from a missing model by that.
+  catalog::ModelVersionInfo version_by_alias(const Principal& who, std::string_view name, std::string_view alias);
   // Where a client finds the version's files: what `models:/` sources stand for.
   std::string download_uri(const Principal& who, std::string_view name, std::int64_t version);
   // Newest version, or none.

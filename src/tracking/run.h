@@ -1,7 +1,7 @@
 #pragma once
 
-// Experiments, runs and logged models as data (mlflow/protos/service.proto). Times are milliseconds since the epoch, as on
-// MLflow's wire.
+// Experiments, runs and logged models as data (mlflow/protos/service.proto). Times are milliseconds since the epoch, as
+// on MLflow's wire.
 
 #include <cstdint>
 #include <map>

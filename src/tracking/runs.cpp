@@ -17,10 +17,12 @@ constexpr std::array<std::string_view, 5> kStatuses = {"RUNNING", "SCHEDULED", "
 
 // "adjective-noun-N", as MLflow names runs that have no name.
 std::string random_run_name() {
-  static constexpr std::array<std::string_view, 16> kAdjectives = {"able", "bold", "calm", "clean", "eager", "fair", "fleet", "kind",
-                                                                   "lively", "merry", "neat", "quiet", "rapid", "sleek", "steady", "wise"};
-  static constexpr std::array<std::string_view, 16> kNouns = {"ant", "bass", "crane", "doe", "eel", "finch", "goat", "hare",
-                                                              "ibis", "jay", "lark", "mole", "newt", "owl", "shrew", "wren"};
+  static constexpr std::array<std::string_view, 16> kAdjectives = {
+      "able",   "bold",  "calm", "clean", "eager", "fair",  "fleet",  "kind",
+      "lively", "merry", "neat", "quiet", "rapid", "sleek", "steady", "wise"};
+  static constexpr std::array<std::string_view, 16> kNouns = {"ant",  "bass", "crane", "doe", "eel",  "finch",
+                                                              "goat", "hare", "ibis",  "jay", "lark", "mole",
+                                                              "newt", "owl",  "shrew", "wren"};
   const std::string random = random_hex(3);
   const auto number = static_cast<std::size_t>(std::stoul(random, nullptr, 16));
   return lakeloop::format("{}-{}-{}", kAdjectives[number % 16], kNouns[number / 16 % 16], number / 256 % 1000);
@@ -28,7 +30,8 @@ std::string random_run_name() {
 
 void check_status(std::string_view status) {
   if (std::ranges::find(kStatuses, status) == kStatuses.end()) {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid value \"{}\" for parameter 'status' supplied: it must be one of {}", status,
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid value \"{}\" for parameter 'status' supplied: it must be one of {}", status,
                 "RUNNING, SCHEDULED, FINISHED, FAILED, KILLED");
   }
 }
@@ -37,13 +40,15 @@ void check_batch(const RunBatch& batch) {
   if (batch.metrics.size() > 1000 || batch.params.size() > 100 || batch.tags.size() > 100 ||
       batch.metrics.size() + batch.params.size() + batch.tags.size() > 1000) {
     throw Error(ErrorCode::kInvalidArgument,
-                "A batch logging request can contain at most 1000 metrics, 100 params, 100 tags, and 1000 in all; got {}, {} and {}.",
+                "A batch logging request can contain at most 1000 metrics, 100 params, 100 tags, and 1000 in all; got "
+                "{}, {} and {}.",
                 batch.metrics.size(), batch.params.size(), batch.tags.size());
   }
   for (std::size_t i = 0; i < batch.metrics.size(); ++i) {
     check_key(lakeloop::format("metrics[{}].name", i), batch.metrics[i].key);
     if (batch.metrics[i].timestamp < 0) {
-      throw Error(ErrorCode::kInvalidArgument, "Invalid value {} for parameter 'metrics[{}].timestamp' supplied: it must not be negative",
+      throw Error(ErrorCode::kInvalidArgument,
+                  "Invalid value {} for parameter 'metrics[{}].timestamp' supplied: it must not be negative",
                   batch.metrics[i].timestamp, i);
     }
   }
@@ -54,8 +59,10 @@ void check_batch(const RunBatch& batch) {
     check_length(lakeloop::format("params[{}].value", i), value, kParamLength);
     const auto [at, inserted] = seen.emplace(key, value);
     if (!inserted && at->second != value) {
-      throw Error(ErrorCode::kInvalidArgument, "Duplicate parameter keys have been submitted: [{}]. Please ensure the request contains only "
-                  "one param value per param key.", key);
+      throw Error(ErrorCode::kInvalidArgument,
+                  "Duplicate parameter keys have been submitted: [{}]. Please ensure the request contains only "
+                  "one param value per param key.",
+                  key);
     }
   }
   for (std::size_t i = 0; i < batch.tags.size(); ++i) {
@@ -68,19 +75,23 @@ void write_metric(db::Transaction& t, const std::string& run_id, const Metric& m
   const bool nan = std::isnan(metric.value);
   const double value = nan ? 0 : metric.value;
   t.execute(
-      "INSERT INTO run_metrics (run_id, key, value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest) "
-      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run_id, key, timestamp_ms, step, value, is_nan) DO NOTHING",
-      {run_id, metric.key, value, std::int64_t{nan}, metric.timestamp, metric.step, metric.model_id, metric.dataset_name,
-       metric.dataset_digest});
+      "INSERT INTO run_metrics (run_id, key, value, is_nan, timestamp_ms, step, model_id, dataset_name, "
+      "dataset_digest) "
+      "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run_id, key, timestamp_ms, step, value, is_nan) DO "
+      "NOTHING",
+      {run_id, metric.key, value, std::int64_t{nan}, metric.timestamp, metric.step, metric.model_id,
+       metric.dataset_name, metric.dataset_digest});
   t.execute(
-      "INSERT INTO run_latest_metrics (run_id, key, value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest) "
+      "INSERT INTO run_latest_metrics (run_id, key, value, is_nan, timestamp_ms, step, model_id, dataset_name, "
+      "dataset_digest) "
       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value, "
-      "is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, step = excluded.step, model_id = excluded.model_id, "
+      "is_nan = excluded.is_nan, timestamp_ms = excluded.timestamp_ms, step = excluded.step, model_id = "
+      "excluded.model_id, "
       "dataset_name = excluded.dataset_name, dataset_digest = excluded.dataset_digest "
       "WHERE (excluded.step, excluded.timestamp_ms, excluded.value) > "
       "(run_latest_metrics.step, run_latest_metrics.timestamp_ms, run_latest_metrics.value)",
-      {run_id, metric.key, value, std::int64_t{nan}, metric.timestamp, metric.step, metric.model_id, metric.dataset_name,
-       metric.dataset_digest});
+      {run_id, metric.key, value, std::int64_t{nan}, metric.timestamp, metric.step, metric.model_id,
+       metric.dataset_name, metric.dataset_digest});
 }
 
 void write_tag(db::Transaction& t, const std::string& run_id, std::string_view key, std::string_view value) {
@@ -124,9 +135,11 @@ Run Tracking::create_run(const Principal& who, const RunInfo& info, const std::m
     const auto experiment = read_experiment(t, parse_experiment_id(experiment_id));
     check_active(*experiment);
     t.execute(
-        "INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_ms, end_ms, lifecycle_stage, artifact_uri) "
+        "INSERT INTO runs (run_id, experiment_id, name, user_id, status, start_ms, end_ms, lifecycle_stage, "
+        "artifact_uri) "
         "VALUES ($1, $2, $3, $4, 'RUNNING', $5, NULL, 'active', $6)",
-        {run_id, parse_experiment_id(experiment_id), name, user, info.start_time != 0 ? info.start_time : Timestamp::now().millis(),
+        {run_id, parse_experiment_id(experiment_id), name, user,
+         info.start_time != 0 ? info.start_time : Timestamp::now().millis(),
          lakeloop::format("{}/{}/artifacts", experiment->artifact_location, run_id)});
     for (const auto& [key, value] : tags) write_pair(t, "run_tags", "run_id", run_id, key, value);
     write_pair(t, "run_tags", "run_id", run_id, kRunName, name);
@@ -177,7 +190,8 @@ void Tracking::log_batch(const Principal& who, std::string_view run_id, const Ru
       const auto old = t.query_one("SELECT value FROM run_params WHERE run_id = $1 AND key = $2", {run.run_id, key});
       if (old && old->text(0) != value) {
         throw Error(ErrorCode::kInvalidArgument,
-                    "Changing param values is not allowed. Param with key='{}' was already logged with value='{}' for run ID='{}'. "
+                    "Changing param values is not allowed. Param with key='{}' was already logged with value='{}' for "
+                    "run ID='{}'. "
                     "Attempted logging new value '{}'.",
                     key, old->text(0), run.run_id, value);
       }
@@ -192,13 +206,15 @@ void Tracking::log_model(const Principal& who, std::string_view run_id, std::str
   const auto model = Json::try_parse(model_json);
   for (const std::string_view field : {"artifact_path", "flavors", "utc_time_created", "run_id"}) {
     if (!model || !model->contains(field)) {
-      throw Error(ErrorCode::kInvalidArgument, "Malformed model info: model_json must be an MLmodel as JSON, with '{}'", field);
+      throw Error(ErrorCode::kInvalidArgument, "Malformed model info: model_json must be an MLmodel as JSON, with '{}'",
+                  field);
     }
   }
   impl_->run_for(who, Privilege::kModify, run_id);
   impl_->db.write([&](db::Transaction& t) {
     const RunInfo run = active_run(t, run_id);
-    const auto tag = t.query_one("SELECT value FROM run_tags WHERE run_id = $1 AND key = 'mlflow.log-model.history'", {run.run_id});
+    const auto tag =
+        t.query_one("SELECT value FROM run_tags WHERE run_id = $1 AND key = 'mlflow.log-model.history'", {run.run_id});
     Json history = Json::array();
     if (tag) {
       if (auto old = Json::try_parse(tag->text(0)); old && old->is_array()) history = std::move(*old);
@@ -241,9 +257,10 @@ void Tracking::log_inputs(const Principal& who, std::string_view run_id, const s
            context == d.tags.end() ? std::string() : context->second, json_of_map(d.tags).dump()});
     }
     for (const ModelReference& model : models) {
-      t.execute("INSERT INTO run_models (run_id, model_id, direction, step) VALUES ($1, $2, 'input', $3) "
-                "ON CONFLICT (run_id, model_id, direction) DO NOTHING",
-                {run.run_id, model.model_id, model.step});
+      t.execute(
+          "INSERT INTO run_models (run_id, model_id, direction, step) VALUES ($1, $2, 'input', $3) "
+          "ON CONFLICT (run_id, model_id, direction) DO NOTHING",
+          {run.run_id, model.model_id, model.step});
     }
   });
 }
@@ -253,28 +270,35 @@ void Tracking::log_outputs(const Principal& who, std::string_view run_id, const 
   impl_->db.write([&](db::Transaction& t) {
     const RunInfo run = active_run(t, run_id);
     for (const ModelReference& model : models) {
-      t.execute("INSERT INTO run_models (run_id, model_id, direction, step) VALUES ($1, $2, 'output', $3) "
-                "ON CONFLICT (run_id, model_id, direction) DO UPDATE SET step = excluded.step",
-                {run.run_id, model.model_id, model.step});
+      t.execute(
+          "INSERT INTO run_models (run_id, model_id, direction, step) VALUES ($1, $2, 'output', $3) "
+          "ON CONFLICT (run_id, model_id, direction) DO UPDATE SET step = excluded.step",
+          {run.run_id, model.model_id, model.step});
     }
   });
 }
 
-Found<Metric> Tracking::metric_history(const Principal& who, std::string_view run_id, std::string_view key, const SearchPage& page) {
+Found<Metric> Tracking::metric_history(const Principal& who, std::string_view run_id, std::string_view key,
+                                       const SearchPage& page) {
   if (page.max_results < 0) {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid value {} for parameter 'max_results' supplied: it must not be negative", page.max_results);
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid value {} for parameter 'max_results' supplied: it must not be negative", page.max_results);
   }
   impl_->run_for(who, Privilege::kSelect, run_id);
   const std::vector<SortKey> keys = {{"timestamp_ms", true}, {"step", true}, {"is_nan", true}, {"value", true}};
   const std::string text = lakeloop::format("history {} {}", run_id, key);
-  SqlText query{.sql = "SELECT value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest FROM run_metrics WHERE run_id = ", .values = {}};
+  SqlText query{.sql =
+                    "SELECT value, is_nan, timestamp_ms, step, model_id, dataset_name, dataset_digest FROM run_metrics "
+                    "WHERE run_id = ",
+                .values = {}};
   query.append(query.bind(std::string(run_id)) + " AND key = " + query.bind(std::string(key)));
   if (!page.page_token.empty()) {
     query.append(" AND " + after_sql(query, keys, parse_page_token(text, page.page_token, keys.size())));
   }
   query.append(" ORDER BY " + order_by_sql(keys));
   if (page.max_results > 0) query.append(" LIMIT " + query.bind(page.max_results + 1));
-  const std::vector<db::Row> rows = impl_->db.reading([&](db::Transaction& t) { return t.query(query.sql, query.values); });
+  const std::vector<db::Row> rows =
+      impl_->db.reading([&](db::Transaction& t) { return t.query(query.sql, query.values); });
   Found<Metric> found;
   for (const db::Row& row : rows) {
     if (page.max_results > 0 && static_cast<std::int64_t>(found.first.size()) == page.max_results) {

@@ -19,11 +19,17 @@ class RunsTest : public TrackingTest {
     return names;
   }
   std::string new_run(std::string_view experiment_id, std::string name, std::int64_t start = 1) {
-    return tracking_->create_run(admin_, {.name = std::move(name), .experiment_id = std::string(experiment_id), .start_time = start}, {}).info.run_id;
+    return tracking_
+        ->create_run(admin_,
+                     {.name = std::move(name), .experiment_id = std::string(experiment_id), .start_time = start}, {})
+        .info.run_id;
   }
-  std::vector<std::string> search(std::string_view experiment_id, std::string filter, std::vector<std::string> order = {}) {
-    return ids(tracking_->search_runs(admin_, {.experiment_ids = {std::string(experiment_id)}, .filter = std::move(filter),
-                                               .order_by = std::move(order), .page = {.max_results = 100, .page_token = ""}}));
+  std::vector<std::string> search(std::string_view experiment_id, std::string filter,
+                                  std::vector<std::string> order = {}) {
+    return ids(tracking_->search_runs(admin_, {.experiment_ids = {std::string(experiment_id)},
+                                               .filter = std::move(filter),
+                                               .order_by = std::move(order),
+                                               .page = {.max_results = 100, .page_token = ""}}));
   }
 };
 
@@ -50,7 +56,8 @@ TEST_F(RunsTest, ExperimentLifecycle) {
   tracking_->delete_experiment(ann_, e.experiment_id);
   EXPECT_EQ(tracking_->get_experiment(ann_, e.experiment_id).lifecycle_stage, "deleted");
   EXPECT_EQ(tracking_->get_run(ann_, run.info.run_id).info.lifecycle_stage, "deleted");
-  EXPECT_EQ(code_of([&] { tracking_->create_run(ann_, {.experiment_id = e.experiment_id}, {}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->create_run(ann_, {.experiment_id = e.experiment_id}, {}); }),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { tracking_->create_experiment(ann_, "first", "", {}); }), ErrorCode::kAlreadyExists);
   tracking_->restore_experiment(ann_, e.experiment_id);
   EXPECT_EQ(tracking_->get_run(ann_, run.info.run_id).info.lifecycle_stage, "active");
@@ -94,7 +101,8 @@ TEST_F(RunsTest, AccessFollowsTheExperiment) {
   EXPECT_EQ(code_of([&] { tracking_->find_experiment(bob_, "mine"); }), ErrorCode::kPermissionDenied);
   EXPECT_EQ(code_of([&] { tracking_->get_run(bob_, run.info.run_id); }), ErrorCode::kPermissionDenied);
   EXPECT_EQ(code_of([&] { tracking_->create_run(bob_, {.experiment_id = mine}, {}); }), ErrorCode::kPermissionDenied);
-  EXPECT_EQ(code_of([&] { tracking_->log_batch(bob_, run.info.run_id, {.params = {{"a", "b"}}}); }), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(code_of([&] { tracking_->log_batch(bob_, run.info.run_id, {.params = {{"a", "b"}}}); }),
+            ErrorCode::kPermissionDenied);
   EXPECT_EQ(code_of([&] { tracking_->search_runs(bob_, {.experiment_ids = {mine}}); }), ErrorCode::kPermissionDenied);
   EXPECT_EQ(code_of([&] { tracking_->metric_history(bob_, run.info.run_id, "a", {}); }), ErrorCode::kPermissionDenied);
   EXPECT_THAT(tracking_->search_experiments(bob_, {}).first, IsEmpty());
@@ -123,18 +131,23 @@ TEST_F(RunsTest, ListsFillTheirPagesBehindTheFilterOfRights) {
 
 TEST_F(RunsTest, RunNamesAndTagsAgree) {
   const std::string e = experiment(admin_, "e");
-  const tracking::Run named = tracking_->create_run(admin_, {.name = "n", .experiment_id = e}, {{"mlflow.user", "zoe"}});
+  const tracking::Run named =
+      tracking_->create_run(admin_, {.name = "n", .experiment_id = e}, {{"mlflow.user", "zoe"}});
   EXPECT_EQ(named.tags.at("mlflow.runName"), "n");
   EXPECT_EQ(named.info.user_id, "zoe");
   EXPECT_EQ(named.info.artifact_uri, lakeloop::format("mlflow-artifacts:/{}/{}/artifacts", e, named.info.run_id));
   EXPECT_FALSE(tracking_->create_run(admin_, {.experiment_id = e}, {}).info.name.empty());
-  EXPECT_EQ(code_of([&] { tracking_->create_run(admin_, {.name = "a", .experiment_id = e}, {{"mlflow.runName", "b"}}); }),
-            ErrorCode::kInvalidArgument);
-  EXPECT_EQ(tracking_->update_run(admin_, named.info.run_id, {.status = "FINISHED", .name = "m", .end_time = 5}).end_time, 5);
+  EXPECT_EQ(
+      code_of([&] { tracking_->create_run(admin_, {.name = "a", .experiment_id = e}, {{"mlflow.runName", "b"}}); }),
+      ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      tracking_->update_run(admin_, named.info.run_id, {.status = "FINISHED", .name = "m", .end_time = 5}).end_time, 5);
   EXPECT_EQ(tracking_->get_run(admin_, named.info.run_id).tags.at("mlflow.runName"), "m");
   tracking_->log_batch(admin_, named.info.run_id, {.tags = {{"mlflow.runName", "o"}}});
   EXPECT_EQ(tracking_->get_run(admin_, named.info.run_id).info.name, "o");
-  EXPECT_EQ(code_of([&] { tracking_->update_run(admin_, named.info.run_id, {.status = "DONE", .name = {}, .end_time = {}}); }),
+  EXPECT_EQ(code_of([&] {
+              tracking_->update_run(admin_, named.info.run_id, {.status = "DONE", .name = {}, .end_time = {}});
+            }),
             ErrorCode::kInvalidArgument);
 }
 
@@ -143,7 +156,8 @@ TEST_F(RunsTest, DeletedRunsTakeNothing) {
   tracking_->delete_run(admin_, id);
   tracking_->delete_run(admin_, id);  // a retry
   std::string message;
-  EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.params = {{"a", "b"}}}); }, &message), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.params = {{"a", "b"}}}); }, &message),
+            ErrorCode::kInvalidArgument);
   EXPECT_THAT(message, HasSubstr("must be in the 'active' state. Current state is deleted."));
   tracking_->restore_run(admin_, id);
   tracking_->log_batch(admin_, id, {.params = {{"a", "b"}}});
@@ -154,10 +168,11 @@ TEST_F(RunsTest, MetricsKeepTheirHistoryAndTheLatest) {
   const std::string id = new_run(experiment(admin_, "e"), "r");
   const double nan = std::nan("");
   for (int repeat = 0; repeat < 2; ++repeat) {  // sent twice is there once
-    tracking_->log_batch(admin_, id, {.metrics = {{.key = "m", .value = 0.5, .timestamp = 10, .step = 0},
-                                                  {.key = "m", .value = 0, .timestamp = 20, .step = 1},
-                                                  {.key = "m", .value = nan, .timestamp = 15, .step = 1},
-                                                  {.key = "inf", .value = -INFINITY, .timestamp = 1, .step = 0}}});
+    tracking_->log_batch(admin_, id,
+                         {.metrics = {{.key = "m", .value = 0.5, .timestamp = 10, .step = 0},
+                                      {.key = "m", .value = 0, .timestamp = 20, .step = 1},
+                                      {.key = "m", .value = nan, .timestamp = 15, .step = 1},
+                                      {.key = "inf", .value = -INFINITY, .timestamp = 1, .step = 0}}});
   }
   const auto history = tracking_->metric_history(admin_, id, "m", {.max_results = 0, .page_token = ""}).first;
   ASSERT_EQ(history.size(), 3u);
@@ -184,10 +199,13 @@ TEST_F(RunsTest, ABatchIsAllOrNothing) {
   const std::string id = new_run(experiment(admin_, "e"), "r");
   tracking_->log_batch(admin_, id, {.params = {{"a", "1"}}});
   tracking_->log_batch(admin_, id, {.params = {{"a", "1"}}});
-  EXPECT_EQ(code_of([&] {
-              tracking_->log_batch(admin_, id, {.metrics = {{.key = "m", .value = 1}}, .params = {{"b", "2"}, {"a", "changed"}}, .tags = {{"t", "u"}}});
-            }),
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      code_of([&] {
+        tracking_->log_batch(
+            admin_, id,
+            {.metrics = {{.key = "m", .value = 1}}, .params = {{"b", "2"}, {"a", "changed"}}, .tags = {{"t", "u"}}});
+      }),
+      ErrorCode::kInvalidArgument);
   const tracking::Run r = tracking_->get_run(admin_, id);
   EXPECT_THAT(r.metrics, IsEmpty());
   EXPECT_EQ(r.params.size(), 1u);
@@ -200,12 +218,15 @@ TEST_F(RunsTest, ABatchIsAllOrNothing) {
 TEST_F(RunsTest, KeysAreChecked) {
   const std::string id = new_run(experiment(admin_, "e"), "r");
   for (const char* key : {"", "/a", "a//b", "a/../b", "./a", "a#b", "a?b", "a\nb"}) {
-    EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.metrics = {{.key = key, .value = 1}}}); }), ErrorCode::kInvalidArgument) << key;
+    EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.metrics = {{.key = key, .value = 1}}}); }),
+              ErrorCode::kInvalidArgument)
+        << key;
   }
   for (const char* key : {"a b", "a/b", "a.b-c_d", "größe", "a:b"}) {
     tracking_->log_batch(admin_, id, {.metrics = {{.key = key, .value = 1}}});
   }
-  EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.params = {{std::string(251, 'a'), "x"}}}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->log_batch(admin_, id, {.params = {{std::string(251, 'a'), "x"}}}); }),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { tracking_->delete_run_tag(admin_, id, "none"); }), ErrorCode::kNotFound);
 }
 
@@ -214,9 +235,12 @@ TEST_F(RunsTest, SearchFollowsTheGrammar) {
   const std::string a = new_run(e, "a", 1);
   const std::string b = new_run(e, "b", 2);
   const std::string c = new_run(e, "c", 3);
-  tracking_->log_batch(admin_, a, {.metrics = {{.key = "acc", .value = 0}}, .params = {{"lr", "0.1"}}, .tags = {{"Team", "Red_1"}}});
-  tracking_->log_batch(admin_, b, {.metrics = {{.key = "acc", .value = 0.7}}, .params = {{"lr", "it's"}}, .tags = {{"Team", "blue"}}});
-  tracking_->log_batch(admin_, c, {.metrics = {{.key = "acc", .value = std::nan("")}}, .params = {{"lr", "' OR 1=1 --"}}});
+  tracking_->log_batch(
+      admin_, a, {.metrics = {{.key = "acc", .value = 0}}, .params = {{"lr", "0.1"}}, .tags = {{"Team", "Red_1"}}});
+  tracking_->log_batch(
+      admin_, b, {.metrics = {{.key = "acc", .value = 0.7}}, .params = {{"lr", "it's"}}, .tags = {{"Team", "blue"}}});
+  tracking_->log_batch(admin_, c,
+                       {.metrics = {{.key = "acc", .value = std::nan("")}}, .params = {{"lr", "' OR 1=1 --"}}});
   EXPECT_THAT(search(e, ""), ElementsAre("c", "b", "a"));
   EXPECT_THAT(search(e, "metrics.acc >= 0"), ElementsAre("b", "a"));
   EXPECT_THAT(search(e, "metrics.acc = 0"), ElementsAre("a"));
@@ -232,9 +256,10 @@ TEST_F(RunsTest, SearchFollowsTheGrammar) {
   EXPECT_THAT(search(e, "run_name = 'b'"), ElementsAre("b"));
   EXPECT_THAT(search(e, "", {"metrics.acc ASC"}), ElementsAre("a", "b", "c"));
   EXPECT_THAT(search(e, "", {"metrics.acc DESC"}), ElementsAre("b", "a", "c"));
-  EXPECT_THAT(search(e, "", {"tags.Team DESC"}), ElementsAre("blue" < std::string("Red_1") ? "a" : "b", "blue" < std::string("Red_1") ? "b" : "a", "c"));
-  for (const char* wrong : {"params.lr = 0.1", "metrics.acc = '1'", "foo.x = 'a'", "attributes.nope = 'a'", "status IN ('RUNNING')",
-                            "metrics.acc LIKE 'x'", "start_time = 'x'"}) {
+  EXPECT_THAT(search(e, "", {"tags.Team DESC"}),
+              ElementsAre("blue" < std::string("Red_1") ? "a" : "b", "blue" < std::string("Red_1") ? "b" : "a", "c"));
+  for (const char* wrong : {"params.lr = 0.1", "metrics.acc = '1'", "foo.x = 'a'", "attributes.nope = 'a'",
+                            "status IN ('RUNNING')", "metrics.acc LIKE 'x'", "start_time = 'x'"}) {
     EXPECT_EQ(code_of([&] { search(e, wrong); }), ErrorCode::kInvalidArgument) << wrong;
   }
   EXPECT_EQ(code_of([&] { search(e, "", {"metrics.acc", "metric.acc DESC"}); }), ErrorCode::kInvalidArgument);
@@ -246,7 +271,8 @@ TEST_F(RunsTest, PagesLoseAndRepeatNothingWhileRunsArrive) {
   std::vector<std::string> seen;
   std::string token;
   do {
-    const auto page = tracking_->search_runs(admin_, {.experiment_ids = {e}, .page = {.max_results = 4, .page_token = token}});
+    const auto page =
+        tracking_->search_runs(admin_, {.experiment_ids = {e}, .page = {.max_results = 4, .page_token = token}});
     for (const std::string& name : ids(page)) seen.push_back(name);
     token = page.second;
     new_run(e, "late", 200);  // before all others
@@ -255,7 +281,10 @@ TEST_F(RunsTest, PagesLoseAndRepeatNothingWhileRunsArrive) {
   EXPECT_EQ(std::set<std::string>(seen.begin(), seen.end()).size(), 15u);
   EXPECT_EQ(seen.size(), 15u);
   for (const std::int64_t wrong : {0LL, -1LL, 50'001LL}) {
-    EXPECT_EQ(code_of([&] { tracking_->search_runs(admin_, {.experiment_ids = {e}, .page = {.max_results = wrong, .page_token = ""}}); }),
+    EXPECT_EQ(code_of([&] {
+                tracking_->search_runs(admin_,
+                                       {.experiment_ids = {e}, .page = {.max_results = wrong, .page_token = ""}});
+              }),
               ErrorCode::kInvalidArgument);
   }
 }
@@ -264,20 +293,33 @@ TEST_F(RunsTest, InputsAndLoggedModels) {
   const std::string e = experiment(admin_, "e");
   const std::string r = new_run(e, "r");
   for (int repeat = 0; repeat < 2; ++repeat) {
-    tracking_->log_inputs(admin_, r, {{.name = "d", .digest = "1", .source_type = "local", .source = "x", .tags = {{"mlflow.data.context", "eval"}}}}, {});
+    tracking_->log_inputs(admin_, r,
+                          {{.name = "d",
+                            .digest = "1",
+                            .source_type = "local",
+                            .source = "x",
+                            .tags = {{"mlflow.data.context", "eval"}}}},
+                          {});
   }
   EXPECT_EQ(tracking_->get_run(admin_, r).datasets.size(), 1u);
   EXPECT_THAT(search(e, "dataset.context = 'eval'"), ElementsAre("r"));
-  EXPECT_EQ(code_of([&] { tracking_->log_inputs(admin_, r, {{.name = std::string(501, 'x'), .digest = "1"}}, {}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->log_inputs(admin_, r, {{.name = std::string(501, 'x'), .digest = "1"}}, {}); }),
+            ErrorCode::kInvalidArgument);
 
-  const LoggedModel m = tracking_->create_logged_model(admin_, {.experiment_id = e, .name = "clf", .source_run_id = r, .params = {{"p", "1"}}});
+  const LoggedModel m = tracking_->create_logged_model(
+      admin_, {.experiment_id = e, .name = "clf", .source_run_id = r, .params = {{"p", "1"}}});
   EXPECT_EQ(m.artifact_uri, lakeloop::format("mlflow-artifacts:/{}/models/{}/artifacts", e, m.model_id));
   tracking_->log_batch(admin_, r, {.metrics = {{.key = "acc", .value = 0.9, .timestamp = 1, .model_id = m.model_id}}});
   EXPECT_EQ(tracking_->finalize_logged_model(admin_, m.model_id, "LOGGED_MODEL_READY").status, "LOGGED_MODEL_READY");
-  EXPECT_EQ(tracking_->search_logged_models(admin_, {.experiment_ids = {e}, .filter = "metrics.acc > 0.5 AND name = 'clf'"}).first.size(), 1u);
-  EXPECT_EQ(tracking_->search_logged_models(admin_, {.experiment_ids = {e}, .filter = "params.p = '2'"}).first.size(), 0u);
+  EXPECT_EQ(
+      tracking_->search_logged_models(admin_, {.experiment_ids = {e}, .filter = "metrics.acc > 0.5 AND name = 'clf'"})
+          .first.size(),
+      1u);
+  EXPECT_EQ(tracking_->search_logged_models(admin_, {.experiment_ids = {e}, .filter = "params.p = '2'"}).first.size(),
+            0u);
   EXPECT_EQ(code_of([&] { tracking_->get_logged_model(bob_, m.model_id); }), ErrorCode::kPermissionDenied);
-  EXPECT_EQ(code_of([&] { tracking_->create_logged_model(admin_, {.experiment_id = e, .name = "a/b"}); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->create_logged_model(admin_, {.experiment_id = e, .name = "a/b"}); }),
+            ErrorCode::kInvalidArgument);
   tracking_->delete_logged_model(admin_, m.model_id);
   EXPECT_EQ(code_of([&] { tracking_->get_logged_model(admin_, m.model_id); }), ErrorCode::kNotFound);
 }

@@ -4,8 +4,9 @@ namespace lakeloop::tracking {
 
 namespace {
 
-// Times are milliseconds as on MLflow's wire, of spans nanoseconds, of assessments microseconds. `sequence` numbers come from
-// tracking_counters inside the write transaction: they grow in commit order, so "all rows after N" never misses one.
+// Times are milliseconds as on MLflow's wire, of spans nanoseconds, of assessments microseconds. `sequence` numbers
+// come from tracking_counters inside the write transaction: they grow in commit order, so "all rows after N" never
+// misses one.
 constexpr const char* kFirst = R"sql(
 CREATE TABLE tracking_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 INSERT INTO tracking_counters (name, value) VALUES ('sequence', 0);
@@ -120,6 +121,8 @@ CREATE INDEX assessment_events_by_id ON assessment_events (assessment_id, sequen
 
 }  // namespace
 
-std::vector<db::Migration> migrations() { return {{.module = "tracking", .number = 1, .sql = kFirst}}; }
+std::vector<db::Migration> migrations() {
+  return {{.module = "tracking", .number = 1, .sql = kFirst}};
+}
 
 }  // namespace lakeloop::tracking

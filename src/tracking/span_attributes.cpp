@@ -37,7 +37,8 @@ std::optional<std::int64_t> count_of(const Json& attributes, std::initializer_li
   if (value == nullptr) return std::nullopt;
   const Json number = decoded(*value);
   if (number.is_int()) return number.as_int();
-  if (number.is_double() && number.as_double() >= 0 && number.as_double() < 1e15) return static_cast<std::int64_t>(number.as_double());
+  if (number.is_double() && number.as_double() >= 0 && number.as_double() < 1e15)
+    return static_cast<std::int64_t>(number.as_double());
   if (number.is_string()) return parse_number<std::int64_t>(number.as_string());
   return std::nullopt;
 }
@@ -45,19 +46,37 @@ std::optional<std::int64_t> count_of(const Json& attributes, std::initializer_li
 using Pair = std::pair<std::string_view, std::string_view>;
 constexpr std::array<Pair, 24> kTypes = {{
     // gen_ai.operation.name
-    {"chat", "CHAT_MODEL"}, {"create_agent", "AGENT"}, {"embeddings", "EMBEDDING"}, {"execute_tool", "TOOL"},
-    {"generate_content", "LLM"}, {"invoke_agent", "AGENT"}, {"invoke_workflow", "CHAIN"}, {"text_completion", "LLM"},
-    {"response", "LLM"}, {"retrieval", "RETRIEVER"},
+    {"chat", "CHAT_MODEL"},
+    {"create_agent", "AGENT"},
+    {"embeddings", "EMBEDDING"},
+    {"execute_tool", "TOOL"},
+    {"generate_content", "LLM"},
+    {"invoke_agent", "AGENT"},
+    {"invoke_workflow", "CHAIN"},
+    {"text_completion", "LLM"},
+    {"response", "LLM"},
+    {"retrieval", "RETRIEVER"},
     // openinference.span.kind, in lower case
-    {"chain", "CHAIN"}, {"llm", "LLM"}, {"tool", "TOOL"}, {"retriever", "RETRIEVER"}, {"embedding", "EMBEDDING"}, {"agent", "AGENT"},
-    {"reranker", "RERANKER"}, {"evaluator", "EVALUATOR"}, {"guardrail", "GUARDRAIL"},
+    {"chain", "CHAIN"},
+    {"llm", "LLM"},
+    {"tool", "TOOL"},
+    {"retriever", "RETRIEVER"},
+    {"embedding", "EMBEDDING"},
+    {"agent", "AGENT"},
+    {"reranker", "RERANKER"},
+    {"evaluator", "EVALUATOR"},
+    {"guardrail", "GUARDRAIL"},
     // traceloop.span.kind, langfuse.observation.type
-    {"workflow", "CHAIN"}, {"task", "TASK"}, {"generation", "LLM"}, {"call_llm", "LLM"}, {"span", "CHAIN"},
+    {"workflow", "CHAIN"},
+    {"task", "TASK"},
+    {"generation", "LLM"},
+    {"call_llm", "LLM"},
+    {"span", "CHAIN"},
 }};
 
 std::string_view translated_type(const Json& attributes) {
-  for (const std::string_view name : {"openinference.span.kind", "gen_ai.operation.name", "traceloop.span.kind",
-                                      "langfuse.observation.type"}) {
+  for (const std::string_view name :
+       {"openinference.span.kind", "gen_ai.operation.name", "traceloop.span.kind", "langfuse.observation.type"}) {
     const Json* kind = attributes.find(name);
     if (kind == nullptr) continue;
     const std::string text = ascii_lower(decoded(*kind).string_or(""));
@@ -74,7 +93,9 @@ std::string text_of(const Json* value) {
   return inner.is_string() ? inner.as_string() : inner.dump();
 }
 
-bool is_message(const Json& item) { return item.is_object() && item.contains("role") && item.contains("content"); }
+bool is_message(const Json& item) {
+  return item.is_object() && item.contains("role") && item.contains("content");
+}
 
 std::vector<const Json*> messages_of(const Json& value) {
   std::vector<const Json*> messages;
@@ -122,12 +143,14 @@ Span with_mlflow_attributes(Span span) {
     if (a.contains(name)) return;
     if (const Json* value = first_of(a, sources)) a.set(name, decoded(*value));
   };
-  fill("mlflow.spanInputs", {"input.value", "gen_ai.input.messages", "gen_ai.tool.call.arguments", "traceloop.entity.input",
-                             "ai.prompt", "ai.prompt.messages", "gcp.vertex.agent.llm_request", "gcp.vertex.agent.tool_call_args",
-                             "langfuse.observation.input", "gen_ai.prompt"});
-  fill("mlflow.spanOutputs", {"output.value", "gen_ai.output.messages", "gen_ai.tool.call.result", "traceloop.entity.output",
-                              "ai.response.text", "ai.response.object", "gcp.vertex.agent.llm_response",
-                              "gcp.vertex.agent.tool_response", "langfuse.observation.output", "gen_ai.completion"});
+  fill("mlflow.spanInputs",
+       {"input.value", "gen_ai.input.messages", "gen_ai.tool.call.arguments", "traceloop.entity.input", "ai.prompt",
+        "ai.prompt.messages", "gcp.vertex.agent.llm_request", "gcp.vertex.agent.tool_call_args",
+        "langfuse.observation.input", "gen_ai.prompt"});
+  fill("mlflow.spanOutputs",
+       {"output.value", "gen_ai.output.messages", "gen_ai.tool.call.result", "traceloop.entity.output",
+        "ai.response.text", "ai.response.object", "gcp.vertex.agent.llm_response", "gcp.vertex.agent.tool_response",
+        "langfuse.observation.output", "gen_ai.completion"});
   fill("mlflow.llm.model", {"gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.model.id"});
   fill("mlflow.llm.provider", {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "ai.model.provider"});
   if (!a.contains("mlflow.chat.tokenUsage")) {
@@ -172,8 +195,9 @@ std::optional<TokenUsage> token_usage_of(const Span& span) {
   if (const Json* own = a.find("mlflow.chat.tokenUsage")) return TokenUsage::from_json(*own);
   const auto input = count_of(a, {"gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens",
                                   "llm.usage.prompt_tokens", "ai.usage.promptTokens"});
-  const auto output = count_of(a, {"gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens",
-                                   "llm.usage.completion_tokens", "ai.usage.completionTokens"});
+  const auto output =
+      count_of(a, {"gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens",
+                   "llm.usage.completion_tokens", "ai.usage.completionTokens"});
   const auto total = count_of(a, {"llm.token_count.total", "llm.usage.total_tokens", "gen_ai.usage.total_tokens"});
   if (!input && !output && !total) return std::nullopt;
   TokenUsage usage;
@@ -181,8 +205,9 @@ std::optional<TokenUsage> token_usage_of(const Span& span) {
   usage.output = output.value_or(0);
   usage.total = total.value_or(usage.input + usage.output);
   usage.cache_read = count_of(a, {"gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read"});
-  usage.cache_creation = count_of(a, {"gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens",
-                                      "llm.token_count.prompt_details.cache_write"});
+  usage.cache_creation =
+      count_of(a, {"gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens",
+                   "llm.token_count.prompt_details.cache_write"});
   return usage;
 }
 
@@ -195,13 +220,16 @@ std::string session_of(const Span& span) {
   return text_of(first_of(span.attributes, {"mlflow.trace.session", "session.id", "gen_ai.conversation.id"}));
 }
 
-std::string user_of(const Span& span) { return text_of(first_of(span.attributes, {"mlflow.trace.user", "user.id"})); }
+std::string user_of(const Span& span) {
+  return text_of(first_of(span.attributes, {"mlflow.trace.user", "user.id"}));
+}
 
 std::map<std::string, std::string> trace_tags_of(const Span& root) {
   static constexpr std::string_view kPrefix = "mlflow.traceTag.";
   std::map<std::string, std::string> tags;
   for (const auto& [name, value] : root.attributes.members()) {
-    if (name.starts_with(kPrefix) && name.size() > kPrefix.size()) tags.emplace(name.substr(kPrefix.size()), text_of(&value));
+    if (name.starts_with(kPrefix) && name.size() > kPrefix.size())
+      tags.emplace(name.substr(kPrefix.size()), text_of(&value));
   }
   return tags;
 }
@@ -214,7 +242,8 @@ std::string python_json(const Json& value) {
   }
   if (value.is_object()) {
     std::string text = "{";
-    for (const auto& [name, item] : value.members()) text += (text.size() > 1 ? ", " : "") + Json(name).dump() + ": " + python_json(item);
+    for (const auto& [name, item] : value.members())
+      text += (text.size() > 1 ? ", " : "") + Json(name).dump() + ": " + python_json(item);
     return text + "}";
   }
   return value.dump();
@@ -226,7 +255,8 @@ std::string preview_of(const Json& value, std::string_view role) {
   std::string text;
   const std::vector<const Json*> messages = messages_of(inner);
   if (!messages.empty()) {
-    const auto of_role = std::ranges::find_if(messages.rbegin(), messages.rend(), [&](const Json* m) { return m->str("role") == role; });
+    const auto of_role =
+        std::ranges::find_if(messages.rbegin(), messages.rend(), [&](const Json* m) { return m->str("role") == role; });
     text = content_of(of_role == messages.rend() ? *messages.back() : **of_role);
   }
   if (text.empty()) text = python_json(value);

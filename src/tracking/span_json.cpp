@@ -2,7 +2,9 @@
 
 namespace lakeloop::tracking {
 
-std::string_view span_status(int status_code) { return status_code == 1 ? "OK" : status_code == 2 ? "ERROR" : "UNSET"; }
+std::string_view span_status(int status_code) {
+  return status_code == 1 ? "OK" : status_code == 2 ? "ERROR" : "UNSET";
+}
 
 Json json_of_span(const Span& span) {
   Json json = Json::object({{"trace_id", span.trace_id},
@@ -16,7 +18,8 @@ Json json_of_span(const Span& span) {
                             {"attributes", span.attributes}});
   Json events = Json::array();
   for (const SpanEvent& event : span.events) {
-    events.push_back(Json::object({{"name", event.name}, {"time_unix_nano", event.time_ns}, {"attributes", event.attributes}}));
+    events.push_back(
+        Json::object({{"name", event.name}, {"time_unix_nano", event.time_ns}, {"attributes", event.attributes}}));
   }
   if (events.size() > 0) json.set("events", std::move(events));
   json.set_if("links", span.links);

@@ -23,12 +23,15 @@ void check_span(const Span& span) {
                 span.trace_id.substr(0, 64));
   }
   if (!is_hex(span.span_id, 16) || (!span.parent_id.empty() && !is_hex(span.parent_id, 16))) {
-    throw Error(ErrorCode::kInvalidArgument, "the span and parent ids of a span must be 16 hex digits, got '{}' and '{}'",
+    throw Error(ErrorCode::kInvalidArgument,
+                "the span and parent ids of a span must be 16 hex digits, got '{}' and '{}'",
                 span.span_id.substr(0, 64), span.parent_id.substr(0, 64));
   }
-  if (span.start_ns < 0 || span.end_ns < 0) throw Error(ErrorCode::kInvalidArgument, "a span's times must not be negative");
+  if (span.start_ns < 0 || span.end_ns < 0)
+    throw Error(ErrorCode::kInvalidArgument, "a span's times must not be negative");
   if (span.attributes.size() > limits::kAttributesPerSpan) {
-    throw Error(ErrorCode::kInvalidArgument, "span '{}' has more than {} attributes", span.name, limits::kAttributesPerSpan);
+    throw Error(ErrorCode::kInvalidArgument, "span '{}' has more than {} attributes", span.name,
+                limits::kAttributesPerSpan);
   }
 }
 
@@ -38,10 +41,12 @@ struct Arrived {
   bool has_usage = false;
 };
 
-// Usage of a span whose ancestor says its own is not counted: frameworks put sums on parents (aggregate_usage_from_spans).
+// Usage of a span whose ancestor says its own is not counted: frameworks put sums on parents
+// (aggregate_usage_from_spans).
 std::optional<TokenUsage> summed_usage(db::Transaction& t, const std::string& trace_id) {
   std::unordered_map<std::string, TokenUsage> usage;
-  for (const db::Row& row : t.query("SELECT span_id, usage FROM spans WHERE trace_id = $1 AND usage IS NOT NULL", {trace_id})) {
+  for (const db::Row& row :
+       t.query("SELECT span_id, usage FROM spans WHERE trace_id = $1 AND usage IS NOT NULL", {trace_id})) {
     if (const auto one = TokenUsage::from_json(Json::parse(row.text(1)))) usage.emplace(row.text(0), *one);
   }
   if (usage.empty()) return std::nullopt;
@@ -67,18 +72,23 @@ std::optional<TokenUsage> summed_usage(db::Transaction& t, const std::string& tr
 // An entry that StartTraceV3 or an earlier span wrote stays.
 void write_if_absent(db::Transaction& t, std::string_view table, const std::string& trace_id, std::string_view key,
                      std::string_view value) {
-  t.execute(lakeloop::format("INSERT INTO {} (trace_id, key, value) VALUES ($1, $2, $3) ON CONFLICT (trace_id, key) DO NOTHING", table),
-            {trace_id, std::string(key), std::string(value)});
+  t.execute(
+      lakeloop::format(
+          "INSERT INTO {} (trace_id, key, value) VALUES ($1, $2, $3) ON CONFLICT (trace_id, key) DO NOTHING", table),
+      {trace_id, std::string(key), std::string(value)});
 }
 
 void write_tags(db::Transaction& t, const std::string& trace_id, const Arrived& arrived, const Span* root) {
   for (const auto& [key, value] : arrived.resource) {
-    if (key.starts_with("telemetry.sdk.") || key.starts_with("mlflow.") || key.size() > kKeyLength || value.size() > kTraceTagLength) continue;
+    if (key.starts_with("telemetry.sdk.") || key.starts_with("mlflow.") || key.size() > kKeyLength ||
+        value.size() > kTraceTagLength)
+      continue;
     write_if_absent(t, "trace_tags", trace_id, key, value);
   }
   if (root == nullptr) return;
   for (const auto& [key, value] : trace_tags_of(*root)) {
-    if (key.size() <= kKeyLength && value.size() <= kTraceTagLength) write_if_absent(t, "trace_tags", trace_id, key, value);
+    if (key.size() <= kKeyLength && value.size() <= kTraceTagLength)
+      write_if_absent(t, "trace_tags", trace_id, key, value);
   }
   write_if_absent(t, "trace_tags", trace_id, "mlflow.traceName", root->name);
 }
@@ -100,30 +110,37 @@ void write_trace(db::Transaction& t, std::int64_t experiment_id, const std::stri
   const std::int64_t end_ms = std::max(end_ns / kNanosPerMilli, start_ms);
   const std::string state = root == nullptr ? "IN_PROGRESS" : root->status_code == 2 ? "ERROR" : "OK";
 
-  const auto old = t.query_one("SELECT request_ms, execution_ms, state, finalized, request_preview, response_preview FROM traces "
-                               "WHERE trace_id = $1", {trace_id});
+  const auto old = t.query_one(
+      "SELECT request_ms, execution_ms, state, finalized, request_preview, response_preview FROM traces "
+      "WHERE trace_id = $1",
+      {trace_id});
   if (!old) {
     const auto experiment = read_experiment(t, experiment_id);
-    t.execute("INSERT INTO traces (trace_id, experiment_id, client_request_id, request_preview, response_preview, request_ms, "
-              "execution_ms, state, finalized, sequence) VALUES ($1, $2, '', '', '', $3, $4, $5, 0, $6)",
-              {trace_id, experiment_id, start_ms, end_ms - start_ms, state, next_number(t, "sequence")});
-    write_if_absent(t, "trace_tags", trace_id, "mlflow.artifactLocation",
-                    lakeloop::format("{}/traces/{}/artifacts", experiment ? experiment->artifact_location : "", trace_id));
+    t.execute(
+        "INSERT INTO traces (trace_id, experiment_id, client_request_id, request_preview, response_preview, "
+        "request_ms, "
+        "execution_ms, state, finalized, sequence) VALUES ($1, $2, '', '', '', $3, $4, $5, 0, $6)",
+        {trace_id, experiment_id, start_ms, end_ms - start_ms, state, next_number(t, "sequence")});
+    write_if_absent(
+        t, "trace_tags", trace_id, "mlflow.artifactLocation",
+        lakeloop::format("{}/traces/{}/artifacts", experiment ? experiment->artifact_location : "", trace_id));
     write_if_absent(t, "trace_metadata", trace_id, "mlflow.trace_schema.version", "3");
   } else if (old->integer(3) == 0) {
     // StartTraceV3 has the last word on times.
     const std::int64_t first = std::min(old->integer(0), start_ms);
     const std::int64_t last = std::max(old->integer(0) + old->integer(1), end_ms);
-    t.execute("UPDATE traces SET request_ms = $1, execution_ms = $2 WHERE trace_id = $3", {first, last - first, trace_id});
+    t.execute("UPDATE traces SET request_ms = $1, execution_ms = $2 WHERE trace_id = $3",
+              {first, last - first, trace_id});
   }
   if (old && root != nullptr && (old->text(2) == "IN_PROGRESS" || old->text(2) == "STATE_UNSPECIFIED")) {
     t.execute("UPDATE traces SET state = $1 WHERE trace_id = $2", {state, trace_id});
   }
   if (root != nullptr) {
-    t.execute("UPDATE traces SET request_preview = CASE WHEN request_preview = '' THEN $1 ELSE request_preview END, "
-              "response_preview = CASE WHEN response_preview = '' THEN $2 ELSE response_preview END WHERE trace_id = $3",
-              {preview_of(root->attributes["mlflow.spanInputs"], "user"), preview_of(root->attributes["mlflow.spanOutputs"], "assistant"),
-               trace_id});
+    t.execute(
+        "UPDATE traces SET request_preview = CASE WHEN request_preview = '' THEN $1 ELSE request_preview END, "
+        "response_preview = CASE WHEN response_preview = '' THEN $2 ELSE response_preview END WHERE trace_id = $3",
+        {preview_of(root->attributes["mlflow.spanInputs"], "user"),
+         preview_of(root->attributes["mlflow.spanOutputs"], "assistant"), trace_id});
   }
   write_pair(t, "trace_tags", "trace_id", trace_id, "mlflow.trace.spansLocation", "TRACKING_STORE");
   write_tags(t, trace_id, arrived, root);
@@ -152,10 +169,12 @@ void write_spans(db::Transaction& t, std::int64_t experiment_id, const std::vect
       Span span = with_mlflow_attributes(raw);
       const auto usage = token_usage_of(span);
       const std::int64_t inserted = t.execute(
-          "INSERT INTO spans (trace_id, span_id, parent_id, name, type, status, start_ns, end_ns, content, usage, sequence) "
+          "INSERT INTO spans (trace_id, span_id, parent_id, name, type, status, start_ns, end_ns, content, usage, "
+          "sequence) "
           "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (trace_id, span_id) DO NOTHING",
-          {trace_id, span.span_id, span.parent_id, span.name, span_type_of(span), std::string(span_status(span.status_code)), span.start_ns,
-           span.end_ns, json_of_span(span).dump(), usage ? db::Value(usage->json().dump()) : db::Value(), sequence});
+          {trace_id, span.span_id, span.parent_id, span.name, span_type_of(span),
+           std::string(span_status(span.status_code)), span.start_ns, span.end_ns, json_of_span(span).dump(),
+           usage ? db::Value(usage->json().dump()) : db::Value(), sequence});
       if (inserted == 0) continue;  // sent again
       ++sequence;
       Arrived& arrived = traces[trace_id];
@@ -172,13 +191,15 @@ void Tracking::log_spans(const Principal& who, std::string_view experiment_id, c
   log_spans(who, experiment_id, {ResourceSpans{.spans = spans, .resource = resource_attributes}});
 }
 
-void Tracking::log_spans(const Principal& who, std::string_view experiment_id, const std::vector<ResourceSpans>& batches) {
+void Tracking::log_spans(const Principal& who, std::string_view experiment_id,
+                         const std::vector<ResourceSpans>& batches) {
   std::set<std::string> trace_ids;
   std::size_t count = 0;
   for (const ResourceSpans& batch : batches) {
     count += batch.spans.size();
     if (count > limits::kSpansPerRequest) {
-      throw Error(ErrorCode::kTooLarge, "one request takes at most {} spans; send them in several", limits::kSpansPerRequest);
+      throw Error(ErrorCode::kTooLarge, "one request takes at most {} spans; send them in several",
+                  limits::kSpansPerRequest);
     }
     for (const Span& span : batch.spans) {
       check_span(span);
@@ -200,7 +221,8 @@ void Tracking::log_spans(const Principal& who, std::string_view experiment_id, c
     for (const std::string& trace_id : trace_ids) {
       const auto row = t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {trace_id});
       if (row && row->integer(0) != own && !others.contains(row->integer(0))) {
-        throw Error(ErrorCode::kConflict, "trace {} was begun in another experiment meanwhile; send the spans again", trace_id);
+        throw Error(ErrorCode::kConflict, "trace {} was begun in another experiment meanwhile; send the spans again",
+                    trace_id);
       }
     }
     write_spans(t, own, batches);

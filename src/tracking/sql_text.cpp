@@ -13,20 +13,31 @@ std::string glob_of_like(std::string_view pattern) {
   std::string glob;
   for (const char c : pattern) {
     switch (c) {
-      case '%': glob += '*'; break;
-      case '_': glob += '?'; break;
-      case '*': glob += "[*]"; break;
-      case '?': glob += "[?]"; break;
-      case '[': glob += "[[]"; break;
-      default: glob += c;
+      case '%':
+        glob += '*';
+        break;
+      case '_':
+        glob += '?';
+        break;
+      case '*':
+        glob += "[*]";
+        break;
+      case '?':
+        glob += "[?]";
+        break;
+      case '[':
+        glob += "[[]";
+        break;
+      default:
+        glob += c;
     }
   }
   return glob;
 }
 
 void invalid_comparator(const Comparison& c) {
-  throw Error(ErrorCode::kInvalidArgument, "Invalid comparator '{}' in '{}': it cannot be used with this key", to_string(c.comparator),
-              c.text);
+  throw Error(ErrorCode::kInvalidArgument, "Invalid comparator '{}' in '{}': it cannot be used with this key",
+              to_string(c.comparator), c.text);
 }
 
 std::string compare_text(SqlText& query, const std::string& expression, const Comparison& c,
@@ -34,13 +45,18 @@ std::string compare_text(SqlText& query, const std::string& expression, const Co
   if (std::ranges::find(allowed, c.comparator) == allowed.end()) invalid_comparator(c);
   if (!c.quoted) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Expected a quoted string value for '{}', got value {}. Put the value in single or double quotes.", c.key, c.value);
+                "Expected a quoted string value for '{}', got value {}. Put the value in single or double quotes.",
+                c.key, c.value);
   }
   switch (c.comparator) {
-    case Comparator::kEqual: return lakeloop::format("{} = {}", expression, query.bind(c.value));
-    case Comparator::kNotEqual: return lakeloop::format("{} <> {}", expression, query.bind(c.value));
-    case Comparator::kLike: return lakeloop::format("{} GLOB {}", expression, query.bind(glob_of_like(c.value)));
-    case Comparator::kIlike: return lakeloop::format("lower({}) LIKE lower({})", expression, query.bind(c.value));
+    case Comparator::kEqual:
+      return lakeloop::format("{} = {}", expression, query.bind(c.value));
+    case Comparator::kNotEqual:
+      return lakeloop::format("{} <> {}", expression, query.bind(c.value));
+    case Comparator::kLike:
+      return lakeloop::format("{} GLOB {}", expression, query.bind(glob_of_like(c.value)));
+    case Comparator::kIlike:
+      return lakeloop::format("lower({}) LIKE lower({})", expression, query.bind(c.value));
     case Comparator::kIn:
     case Comparator::kNotIn: {
       std::string list;
@@ -50,7 +66,8 @@ std::string compare_text(SqlText& query, const std::string& expression, const Co
       }
       return lakeloop::format("{} {} ({})", expression, c.comparator == Comparator::kIn ? "IN" : "NOT IN", list);
     }
-    default: return lakeloop::format("{} {} {}", expression, to_string(c.comparator), query.bind(c.value));
+    default:
+      return lakeloop::format("{} {} {}", expression, to_string(c.comparator), query.bind(c.value));
   }
 }
 
@@ -61,11 +78,14 @@ std::string compare_number(SqlText& query, const std::string& expression, const 
     case Comparator::kLess:
     case Comparator::kLessEqual:
     case Comparator::kGreater:
-    case Comparator::kGreaterEqual: break;
-    default: invalid_comparator(c);
+    case Comparator::kGreaterEqual:
+      break;
+    default:
+      invalid_comparator(c);
   }
   if (c.quoted) {
-    throw Error(ErrorCode::kInvalidArgument, "Expected numeric value type for numeric attribute: {}. Found '{}'", c.key, c.value);
+    throw Error(ErrorCode::kInvalidArgument, "Expected numeric value type for numeric attribute: {}. Found '{}'", c.key,
+                c.value);
   }
   db::Value value;
   if (const auto integer = parse_number<std::int64_t>(c.value)) {
@@ -75,8 +95,9 @@ std::string compare_number(SqlText& query, const std::string& expression, const 
   } else {
     throw Error(ErrorCode::kInvalidArgument, "Expected numeric value type for '{}'. Found {}", c.key, c.value);
   }
-  return lakeloop::format("{} {} {}", expression, c.comparator == Comparator::kNotEqual ? "<>" : to_string(c.comparator),
-                query.bind(std::move(value)));
+  return lakeloop::format("{} {} {}", expression,
+                          c.comparator == Comparator::kNotEqual ? "<>" : to_string(c.comparator),
+                          query.bind(std::move(value)));
 }
 
 std::string order_by_sql(const std::vector<SortKey>& keys) {
@@ -102,10 +123,13 @@ std::string after_sql(SqlText& query, const std::vector<SortKey>& keys, const st
 
 namespace {
 
-std::string digest_of(std::string_view search_text) { return codec::sha256_hex(search_text).substr(0, 12); }
+std::string digest_of(std::string_view search_text) {
+  return codec::sha256_hex(search_text).substr(0, 12);
+}
 
 [[noreturn]] void invalid_token() {
-  throw Error(ErrorCode::kInvalidArgument, "Invalid page token: it does not belong to this search. Start again without page_token.");
+  throw Error(ErrorCode::kInvalidArgument,
+              "Invalid page token: it does not belong to this search. Start again without page_token.");
 }
 
 }  // namespace
@@ -153,7 +177,8 @@ std::vector<db::Value> parse_page_token(std::string_view search_text, std::strin
 std::int64_t checked_max_results(std::int64_t max_results, std::int64_t cap) {
   if (max_results < 1 || max_results > cap) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Invalid value {} for parameter 'max_results' supplied: It must be a positive integer of at most {}.", max_results, cap);
+                "Invalid value {} for parameter 'max_results' supplied: It must be a positive integer of at most {}.",
+                max_results, cap);
   }
   return max_results;
 }

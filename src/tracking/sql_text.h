@@ -1,6 +1,7 @@
 #pragma once
 
-// SQL that grows clause by clause with bound values, and MLflow's text comparisons over it. Values never enter the text.
+// SQL that grows clause by clause with bound values, and MLflow's text comparisons over it. Values never enter the
+// text.
 
 #include <string>
 #include <string_view>
@@ -28,8 +29,8 @@ struct SqlText {
 // LIKE's pattern for SQLite's GLOB, which looks at the case of letters as MLflow's LIKE does.
 std::string glob_of_like(std::string_view pattern);
 
-// `expression` compared with the literal of `c`, for = != LIKE ILIKE IN NOT IN and the order of texts; kInvalidArgument for a
-// comparator that `allowed` does not hold, or a value that is not quoted.
+// `expression` compared with the literal of `c`, for = != LIKE ILIKE IN NOT IN and the order of texts; kInvalidArgument
+// for a comparator that `allowed` does not hold, or a value that is not quoted.
 std::string compare_text(SqlText& query, const std::string& expression, const Comparison& c,
                          std::initializer_list<Comparator> allowed);
 // For numbers: = != < <= > >=.

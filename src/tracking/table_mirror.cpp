@@ -48,11 +48,15 @@ const std::array<Source, 3>& sources() {
         {"request_time", TypeKind::kTimestamp, "t.request_ms * 1000"},
         {"execution_ms", TypeKind::kLong, "t.execution_ms"},
         {"state", TypeKind::kString, "t.state"},
-        {"tags", TypeKind::kString, "(SELECT json_group_object(g.key, g.value) FROM trace_tags g WHERE g.trace_id = c.trace_id)"},
-        {"metadata", TypeKind::kString, "(SELECT json_group_object(g.key, g.value) FROM trace_metadata g WHERE g.trace_id = c.trace_id)"},
+        {"tags", TypeKind::kString,
+         "(SELECT json_group_object(g.key, g.value) FROM trace_tags g WHERE g.trace_id = c.trace_id)"},
+        {"metadata", TypeKind::kString,
+         "(SELECT json_group_object(g.key, g.value) FROM trace_metadata g WHERE g.trace_id = c.trace_id)"},
         {"sequence", TypeKind::kLong, "c.sequence"}},
-       "FROM (SELECT * FROM (SELECT sequence, trace_id, experiment_id, 'upsert' AS event FROM traces WHERE sequence > $1 "
-       "ORDER BY sequence LIMIT $2) UNION ALL SELECT * FROM (SELECT sequence, trace_id, experiment_id, 'delete' AS event "
+       "FROM (SELECT * FROM (SELECT sequence, trace_id, experiment_id, 'upsert' AS event FROM traces WHERE sequence > "
+       "$1 "
+       "ORDER BY sequence LIMIT $2) UNION ALL SELECT * FROM (SELECT sequence, trace_id, experiment_id, 'delete' AS "
+       "event "
        "FROM trace_tombstones WHERE sequence > $1 ORDER BY sequence LIMIT $2)) c "
        "LEFT JOIN traces t ON t.trace_id = c.trace_id AND t.sequence = c.sequence ORDER BY c.sequence LIMIT $2"},
       {"spans",
@@ -95,9 +99,12 @@ const std::array<Source, 3>& sources() {
 Json cell(const db::Row& row, std::size_t column, TypeKind type) {
   if (row.is_null(column)) return {};
   switch (type) {
-    case TypeKind::kString: return row.text(column);
-    case TypeKind::kBoolean: return row.integer(column) != 0;
-    default: return row.integer(column);
+    case TypeKind::kString:
+      return row.text(column);
+    case TypeKind::kBoolean:
+      return row.integer(column) != 0;
+    default:
+      return row.integer(column);
   }
 }
 
@@ -110,7 +117,7 @@ struct TableMirror::Impl {
   Tracking& tracking;
   catalog::Catalog& catalog;
   Principal owner;
-  std::mutex mutex;  // one copy at a time
+  std::mutex mutex;                              // one copy at a time
   std::array<std::int64_t, 3> last{-1, -1, -1};  // -1: not asked of the table yet
   std::atomic<bool> stopping{false};
   std::thread thread;
@@ -133,7 +140,8 @@ struct TableMirror::Impl {
       last[index] = known == transactions.end() ? 0 : known->second;
     }
     std::string sql = "SELECT ";
-    for (const Column& column : source.columns) sql += (column.name == source.columns[0].name ? "" : ", ") + std::string(column.sql);
+    for (const Column& column : source.columns)
+      sql += (column.name == source.columns[0].name ? "" : ", ") + std::string(column.sql);
     sql += lakeloop::format(" {}", source.from);
     const auto limit = static_cast<std::int64_t>(limits::kMirrorRows);
     const std::vector<db::Row> found =
@@ -189,7 +197,8 @@ struct TableMirror::Impl {
         failures = 0;
       } catch (const std::exception& error) {
         ++failures;
-        if (failures == 1 || failures % 60 == 0) log_error("tracking_mirror_failed", {{"error", error.what()}, {"failures", failures}});
+        if (failures == 1 || failures % 60 == 0)
+          log_error("tracking_mirror_failed", {{"error", error.what()}, {"failures", failures}});
       }
       behind.set(static_cast<double>(failures));
       if (ending) return;
@@ -206,7 +215,8 @@ struct TableMirror::Impl {
   std::uint64_t wait(std::uint64_t seen, std::chrono::milliseconds time, bool any) {
     const auto until = Steady::now() + time;
     while (!stopping && Steady::now() < until) {
-      const std::uint64_t now = tracking.wait_for_change(seen, std::chrono::ceil<std::chrono::milliseconds>(until - Steady::now()));
+      const std::uint64_t now =
+          tracking.wait_for_change(seen, std::chrono::ceil<std::chrono::milliseconds>(until - Steady::now()));
       if (any && now != seen) return now;
       seen = now;
     }

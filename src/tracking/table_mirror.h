@@ -4,8 +4,9 @@
 //   system.mlflow.traces       a row each time a trace changes; the highest `sequence` of a trace_id is how it stands
 //   system.mlflow.spans        a row a span
 //   system.mlflow.assessments  a row an event ('create', 'update', 'delete')
-// A thread copies what the metadata store has above the sequence number that the table's own log names (txn action), so each
-// row is there once, whatever crashes; a write is seen in the table within a second. The metadata store stays the record.
+// A thread copies what the metadata store has above the sequence number that the table's own log names (txn action), so
+// each row is there once, whatever crashes (one mirror to a workspace: the data folder's lock sees to that); a write is
+// seen in the table within a second. The metadata store stays the record.
 
 #include <memory>
 

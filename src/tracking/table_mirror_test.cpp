@@ -10,7 +10,8 @@ namespace {
 class TableMirrorTest : public TrackingTest {
  protected:
   delta::Rows rows(std::string_view table, std::vector<std::string> columns = {}) {
-    const delta::Table t = catalog_->open_table(admin_, lakeloop::format("system.mlflow.{}", table), catalog::Privilege::kSelect);
+    const delta::Table t =
+        catalog_->open_table(admin_, lakeloop::format("system.mlflow.{}", table), catalog::Privilege::kSelect);
     return t.scan(t.snapshot(), {.columns = std::move(columns), .where = "", .parameters = {}, .order_by = "sequence"});
   }
   std::size_t count(std::string_view table) {
@@ -38,7 +39,8 @@ TEST_F(TableMirrorTest, RowsArriveOnceAcrossRestarts) {
     TableMirror mirror(*tracking_, *catalog_, admin_);
     id = trace(ann_, e, 1);
     const Assessment a = tracking_->create_assessment(ann_, {.trace_id = id, .name = "score", .value = 0});
-    tracking_->create_assessment(ann_, {.trace_id = id, .name = "score", .value = "it's \"fine\"", .overrides = a.assessment_id});
+    tracking_->create_assessment(
+        ann_, {.trace_id = id, .name = "score", .value = "it's \"fine\"", .overrides = a.assessment_id});
     EXPECT_TRUE(arrives("assessments", 3));
     EXPECT_TRUE(arrives("spans", 1));
     EXPECT_TRUE(arrives("traces", 1));
@@ -72,19 +74,20 @@ TEST_F(TableMirrorTest, RowsArriveOnceAcrossRestarts) {
   EXPECT_EQ(Json::parse(traces.rows[2][3].string_or("{}")).str("k"), "v");
 }
 
-TEST_F(TableMirrorTest, TwoMirrorsCopyEachRowOnce) {
+TEST_F(TableMirrorTest, WritersAndFlushesTogetherCopyEachRowOnce) {
   const std::string e = experiment(ann_, "e");
-  TableMirror a(*tracking_, *catalog_, admin_);
-  TableMirror b(*tracking_, *catalog_, admin_);
+  TableMirror mirror(*tracking_, *catalog_, admin_);
   std::vector<std::thread> writers;
   for (int w = 0; w < 3; ++w) {
     writers.emplace_back([&, w] {
-      for (int i = 0; i < 20; ++i) trace(ann_, e, w * 100 + i);
+      for (int i = 0; i < 20; ++i) {
+        trace(ann_, e, w * 100 + i);
+        if (i % 7 == w) mirror.flush();
+      }
     });
   }
   for (auto& writer : writers) writer.join();
-  a.flush();
-  b.flush();
+  mirror.flush();
   const delta::Rows spans = rows("spans", {"trace_id", "sequence"});
   std::set<std::string> ids;
   for (const delta::Row& row : spans.rows) ids.insert(row[0].string_or(""));

@@ -10,8 +10,10 @@
 
 namespace lakeloop::tracking {
 
-// A missing value fits IS NULL alone. kInvalidArgument for a comparator that `allowed` does not hold, or an unquoted literal.
-bool matches_text(const Comparison& c, const std::optional<std::string>& value, std::initializer_list<Comparator> allowed);
+// A missing value fits IS NULL alone. kInvalidArgument for a comparator that `allowed` does not hold, or an unquoted
+// literal.
+bool matches_text(const Comparison& c, const std::optional<std::string>& value,
+                  std::initializer_list<Comparator> allowed);
 bool matches_number(const Comparison& c, double value);
 
 }  // namespace lakeloop::tracking

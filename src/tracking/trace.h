@@ -24,15 +24,15 @@ struct Span {
   std::string span_id;    // 16 hex digits
   std::string parent_id;  // empty for the root
   std::string name;
-  int kind = 1;           // OTLP SpanKind, 1 = internal
+  int kind = 1;  // OTLP SpanKind, 1 = internal
   std::int64_t start_ns = 0, end_ns = 0;
-  int status_code = 0;    // OTLP: 0 unset, 1 ok, 2 error
+  int status_code = 0;  // OTLP: 0 unset, 1 ok, 2 error
   std::string status_message;
   // Values as JSON. Writers of MLflow's kind hold each value as JSON text inside a string (they can be told by a quoted
   // "mlflow.traceRequestId"); what is stored and read back is the value itself.
   Json attributes = Json::object();
   std::vector<SpanEvent> events;
-  Json links;             // array or null
+  Json links;  // array or null
 };
 
 // Spans and what made them: one ResourceSpans of OTLP.
@@ -47,12 +47,12 @@ struct Assessment {
   std::string name;
   std::string source_type = "HUMAN";  // HUMAN, LLM_JUDGE, CODE
   std::string source_id;
-  std::string kind = "feedback";      // feedback, expectation, issue
-  Json value;                         // 0 and false are values; null is "no value"
-  Json error;                         // {error_code, error_message, stack_trace} or null
+  std::string kind = "feedback";  // feedback, expectation, issue
+  Json value;                     // 0 and false are values; null is "no value"
+  Json error;                     // {error_code, error_message, stack_trace} or null
   std::string rationale;
   std::map<std::string, std::string> metadata;
-  std::string overrides;              // id of the assessment that this one supersedes
+  std::string overrides;  // id of the assessment that this one supersedes
   bool valid = true;
   Timestamp created, updated;
 };

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::size_t kPreviewBytes = 1000;
 
-std::int64_t now_ns() { return Timestamp::now().micros * 1000; }
+std::int64_t now_ns() {
+  return Timestamp::now().micros * 1000;
+}
 
 std::string preview_of(const Json& value) {
   std::string text = value.is_string() ? value.as_string() : value.dump();
@@ -77,7 +79,8 @@ void TraceBuilder::fail(std::size_t span, std::string_view message) {
   failed.status_code = 2;
   failed.status_message = message;
   const std::int64_t at = now_ns();
-  failed.events.push_back({at, "exception", Json::object({{"exception.message", message}, {"exception.type", "Error"}})});
+  failed.events.push_back(
+      {at, "exception", Json::object({{"exception.message", message}, {"exception.type", "Error"}})});
   if (open_[span]) end(span);
 }
 

@@ -25,24 +25,32 @@ std::string checked_state(std::string_view state) {
     if (state == known) return std::string(state);
   }
   if (state.empty() || state == "TRACE_STATUS_UNSPECIFIED") return "STATE_UNSPECIFIED";
-  throw Error(ErrorCode::kInvalidArgument, "Invalid value \"{}\" for parameter 'state' supplied: it must be OK, ERROR, IN_PROGRESS or "
-              "STATE_UNSPECIFIED", state);
+  throw Error(ErrorCode::kInvalidArgument,
+              "Invalid value \"{}\" for parameter 'state' supplied: it must be OK, ERROR, IN_PROGRESS or "
+              "STATE_UNSPECIFIED",
+              state);
 }
 
 // Row, tags and metadata as `info` says; what other writers added stays.
 void upsert_trace(db::Transaction& t, const TraceInfo& info, const Experiment& experiment) {
   t.execute(
-      "INSERT INTO traces (trace_id, experiment_id, client_request_id, request_preview, response_preview, request_ms, execution_ms, state, "
+      "INSERT INTO traces (trace_id, experiment_id, client_request_id, request_preview, response_preview, request_ms, "
+      "execution_ms, state, "
       "finalized, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9) ON CONFLICT (trace_id) DO UPDATE SET "
       "experiment_id = excluded.experiment_id, request_ms = excluded.request_ms, execution_ms = excluded.execution_ms, "
       "state = excluded.state, finalized = 1, sequence = excluded.sequence, "
-      "client_request_id = CASE WHEN excluded.client_request_id = '' THEN traces.client_request_id ELSE excluded.client_request_id END, "
-      "request_preview = CASE WHEN excluded.request_preview = '' THEN traces.request_preview ELSE excluded.request_preview END, "
-      "response_preview = CASE WHEN excluded.response_preview = '' THEN traces.response_preview ELSE excluded.response_preview END",
-      {info.trace_id, parse_experiment_id(info.experiment_id), info.client_request_id, info.request_preview, info.response_preview,
-       info.request_time.millis(), info.execution_ms, checked_state(info.state), next_number(t, "sequence")});
+      "client_request_id = CASE WHEN excluded.client_request_id = '' THEN traces.client_request_id ELSE "
+      "excluded.client_request_id END, "
+      "request_preview = CASE WHEN excluded.request_preview = '' THEN traces.request_preview ELSE "
+      "excluded.request_preview END, "
+      "response_preview = CASE WHEN excluded.response_preview = '' THEN traces.response_preview ELSE "
+      "excluded.response_preview END",
+      {info.trace_id, parse_experiment_id(info.experiment_id), info.client_request_id, info.request_preview,
+       info.response_preview, info.request_time.millis(), info.execution_ms, checked_state(info.state),
+       next_number(t, "sequence")});
   for (const auto& [key, value] : info.tags) {
-    if (key != kSpansLocation && key != kArtifactLocation) write_pair(t, "trace_tags", "trace_id", info.trace_id, key, value);
+    if (key != kSpansLocation && key != kArtifactLocation)
+      write_pair(t, "trace_tags", "trace_id", info.trace_id, key, value);
   }
   for (const auto& [key, value] : info.metadata) write_pair(t, "trace_metadata", "trace_id", info.trace_id, key, value);
   write_pair(t, "trace_metadata", "trace_id", info.trace_id, "mlflow.trace.infoFinalized", "true");
@@ -54,7 +62,8 @@ void upsert_trace(db::Transaction& t, const TraceInfo& info, const Experiment& e
 
 std::vector<Span> read_spans(db::Transaction& t, std::string_view trace_id) {
   std::vector<Span> spans;
-  for (const db::Row& row : t.query("SELECT content FROM spans WHERE trace_id = $1 ORDER BY start_ns, sequence", {std::string(trace_id)})) {
+  for (const db::Row& row :
+       t.query("SELECT content FROM spans WHERE trace_id = $1 ORDER BY start_ns, sequence", {std::string(trace_id)})) {
     spans.push_back(span_of_json(Json::parse(row.text(0))));
   }
   return spans;
@@ -96,7 +105,8 @@ TraceInfo read_trace_info(db::Transaction& t, const db::Row& row) {
 }
 
 std::optional<TraceInfo> find_trace_info(db::Transaction& t, std::string_view trace_id) {
-  const auto row = t.query_one(lakeloop::format("SELECT {} FROM traces t WHERE t.trace_id = $1", kTraceColumns), {std::string(trace_id)});
+  const auto row = t.query_one(lakeloop::format("SELECT {} FROM traces t WHERE t.trace_id = $1", kTraceColumns),
+                               {std::string(trace_id)});
   if (!row) return std::nullopt;
   return read_trace_info(t, *row);
 }
@@ -117,7 +127,8 @@ TraceInfo Tracking::start_trace(const Principal& who, const TraceInfo& given) {
   const TraceInfo stored = impl_->db.writing([&](db::Transaction& t) {
     const auto now = t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {info.trace_id});
     if (now && now->integer(0) != own && (!begun || begun->integer(0) != now->integer(0))) {
-      throw Error(ErrorCode::kConflict, "trace {} was begun in another experiment meanwhile; send it again", info.trace_id);
+      throw Error(ErrorCode::kConflict, "trace {} was begun in another experiment meanwhile; send it again",
+                  info.trace_id);
     }
     upsert_trace(t, info, experiment);
     return *find_trace_info(t, info.trace_id);
@@ -161,7 +172,8 @@ Trace Tracking::get_complete_trace(const Principal& who, std::string_view trace_
     if (!json || static_cast<std::int64_t>(trace.spans.size()) >= (*json)["num_spans"].int_or(0)) return trace;
     const auto now = Steady::now();
     if (now >= until || deadline.cancelled().stop_requested()) {
-      throw Error(ErrorCode::kNotFound, "Trace with ID {} is not fully exported yet, please try again later.", trace_id);
+      throw Error(ErrorCode::kNotFound, "Trace with ID {} is not fully exported yet, please try again later.",
+                  trace_id);
     }
     seen = wait_for_change(seen, std::chrono::ceil<std::chrono::milliseconds>(until - now));
   }
@@ -174,29 +186,36 @@ TraceInfo Tracking::get_trace_info(const Principal& who, std::string_view trace_
   return std::move(*info);
 }
 
-std::vector<Trace> Tracking::get_traces(const Principal& who, const std::vector<std::string>& trace_ids, bool with_spans) {
+std::vector<Trace> Tracking::get_traces(const Principal& who, const std::vector<std::string>& trace_ids,
+                                        bool with_spans) {
   if (trace_ids.size() > kBatchTraces) {
-    throw Error(ErrorCode::kInvalidArgument, "at most {} traces can be read at once, got {}", kBatchTraces, trace_ids.size());
+    throw Error(ErrorCode::kInvalidArgument, "at most {} traces can be read at once, got {}", kBatchTraces,
+                trace_ids.size());
   }
   std::map<std::int64_t, bool> readable;
   std::vector<Trace> traces;
   for (const std::string& trace_id : trace_ids) {
-    const auto row = impl_->db.reading(
-        [&](db::Transaction& t) { return t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {trace_id}); });
+    const auto row = impl_->db.reading([&](db::Transaction& t) {
+      return t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {trace_id});
+    });
     if (!row) continue;
     const auto known = readable.find(row->integer(0));
-    const bool may = known != readable.end() ? known->second : readable.emplace(row->integer(0), impl_->may_read(who, row->integer(0))).first->second;
+    const bool may = known != readable.end()
+                         ? known->second
+                         : readable.emplace(row->integer(0), impl_->may_read(who, row->integer(0))).first->second;
     if (!may) continue;
     impl_->db.read([&](db::Transaction& t) {
       if (auto info = find_trace_info(t, trace_id)) {
-        traces.push_back({.info = std::move(*info), .spans = with_spans ? read_spans(t, trace_id) : std::vector<Span>{}});
+        traces.push_back(
+            {.info = std::move(*info), .spans = with_spans ? read_spans(t, trace_id) : std::vector<Span>{}});
       }
     });
   }
   return traces;
 }
 
-void Tracking::set_trace_tag(const Principal& who, std::string_view trace_id, std::string_view key, std::string_view value) {
+void Tracking::set_trace_tag(const Principal& who, std::string_view trace_id, std::string_view key,
+                             std::string_view value) {
   check_trace_tag(key, value);
   impl_->trace_experiment_for(who, Privilege::kModify, trace_id);
   impl_->db.write([&](db::Transaction& t) {
@@ -210,17 +229,20 @@ void Tracking::set_trace_tag(const Principal& who, std::string_view trace_id, st
 void Tracking::delete_trace_tag(const Principal& who, std::string_view trace_id, std::string_view key) {
   impl_->trace_experiment_for(who, Privilege::kModify, trace_id);
   const std::int64_t changed = impl_->db.writing([&](db::Transaction& t) {
-    const std::int64_t rows = t.execute("DELETE FROM trace_tags WHERE trace_id = $1 AND key = $2", {std::string(trace_id), std::string(key)});
+    const std::int64_t rows =
+        t.execute("DELETE FROM trace_tags WHERE trace_id = $1 AND key = $2", {std::string(trace_id), std::string(key)});
     if (rows > 0) touch_trace(t, trace_id);
     return rows;
   });
-  if (changed == 0) throw Error(ErrorCode::kNotFound, "No trace tag with key '{}' for trace with ID '{}'", key, trace_id);
+  if (changed == 0)
+    throw Error(ErrorCode::kNotFound, "No trace tag with key '{}' for trace with ID '{}'", key, trace_id);
   impl_->signal();
 }
 
 std::int64_t Tracking::delete_traces(const Principal& who, const TraceDeletion& what) {
   if (what.max_timestamp_ms.has_value() == !what.trace_ids.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "Either `max_timestamp_millis` or `trace_ids` must be specified, but not both.");
+    throw Error(ErrorCode::kInvalidArgument,
+                "Either `max_timestamp_millis` or `trace_ids` must be specified, but not both.");
   }
   if (what.max_traces && !what.trace_ids.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "`max_traces` can't be specified if `trace_ids` is specified.");
@@ -247,10 +269,12 @@ std::int64_t Tracking::delete_traces(const Principal& who, const TraceDeletion& 
   return deleted;
 }
 
-void Tracking::link_traces_to_run(const Principal& who, const std::vector<std::string>& trace_ids, std::string_view run_id) {
+void Tracking::link_traces_to_run(const Principal& who, const std::vector<std::string>& trace_ids,
+                                  std::string_view run_id) {
   if (trace_ids.size() > kLinkedTraces) {
-    throw Error(ErrorCode::kInvalidArgument, "Cannot link more than {} traces to a run in a single request. Provided {} traces.",
-                kLinkedTraces, trace_ids.size());
+    throw Error(ErrorCode::kInvalidArgument,
+                "Cannot link more than {} traces to a run in a single request. Provided {} traces.", kLinkedTraces,
+                trace_ids.size());
   }
   impl_->run_for(who, Privilege::kModify, run_id);
   std::set<std::int64_t> experiments;
@@ -264,9 +288,10 @@ void Tracking::link_traces_to_run(const Principal& who, const std::vector<std::s
   for (const std::int64_t id : experiments) impl_->authorize(who, Privilege::kModify, id);
   impl_->db.write([&](db::Transaction& t) {
     for (const std::string& trace_id : trace_ids) {
-      t.execute("INSERT INTO trace_runs (run_id, trace_id) SELECT $1, trace_id FROM traces WHERE trace_id = $2 "
-                "ON CONFLICT (run_id, trace_id) DO NOTHING",
-                {std::string(run_id), trace_id});
+      t.execute(
+          "INSERT INTO trace_runs (run_id, trace_id) SELECT $1, trace_id FROM traces WHERE trace_id = $2 "
+          "ON CONFLICT (run_id, trace_id) DO NOTHING",
+          {std::string(run_id), trace_id});
     }
   });
 }
@@ -275,7 +300,8 @@ void Tracking::link_prompts(const Principal& who, std::string_view trace_id,
                             const std::vector<std::pair<std::string, std::string>>& name_versions) {
   impl_->trace_experiment_for(who, Privilege::kModify, trace_id);
   impl_->db.write([&](db::Transaction& t) {
-    const auto tag = t.query_one("SELECT value FROM trace_tags WHERE trace_id = $1 AND key = 'mlflow.linkedPrompts'", {std::string(trace_id)});
+    const auto tag = t.query_one("SELECT value FROM trace_tags WHERE trace_id = $1 AND key = 'mlflow.linkedPrompts'",
+                                 {std::string(trace_id)});
     Json linked = Json::array();
     if (tag) {
       if (auto old = Json::try_parse(tag->text(0)); old && old->is_array()) linked = std::move(*old);

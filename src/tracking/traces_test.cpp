@@ -19,8 +19,10 @@ class TracesTest : public TrackingTest {
     std::vector<std::string> ids;
     std::string token;
     do {
-      const auto page = tracking_->search_traces(
-          ann_, {.experiment_ids = {e_}, .filter = filter, .order_by = order, .page = {.max_results = 2, .page_token = token}});
+      const auto page = tracking_->search_traces(ann_, {.experiment_ids = {e_},
+                                                        .filter = filter,
+                                                        .order_by = order,
+                                                        .page = {.max_results = 2, .page_token = token}});
       for (const TraceInfo& info : page.first) ids.push_back(info.trace_id);
       token = page.second;
     } while (!token.empty());
@@ -32,9 +34,11 @@ class TracesTest : public TrackingTest {
 
 TEST_F(TracesTest, SpansMakeTheTrace) {
   Span child = span(1, 1, 0);
-  child.attributes.set("mlflow.chat.tokenUsage", Json::object({{"input_tokens", 3}, {"output_tokens", 4}, {"total_tokens", 7}}));
+  child.attributes.set("mlflow.chat.tokenUsage",
+                       Json::object({{"input_tokens", 3}, {"output_tokens", 4}, {"total_tokens", 7}}));
   child.attributes.set("session.id", "s-1");
-  tracking_->log_spans(ann_, e_, {child}, {{"service.name", "shop"}, {"telemetry.sdk.name", "x"}, {"mlflow.trace.spansLocation", "EVIL"}});
+  tracking_->log_spans(ann_, e_, {child},
+                       {{"service.name", "shop"}, {"telemetry.sdk.name", "x"}, {"mlflow.trace.spansLocation", "EVIL"}});
   const std::string id = "tr-" + child.trace_id;
   TraceInfo info = tracking_->get_trace_info(ann_, id);
   EXPECT_EQ(info.state, "IN_PROGRESS");
@@ -58,7 +62,8 @@ TEST_F(TracesTest, SpansMakeTheTrace) {
   EXPECT_EQ(info.response_preview, R"("ünïcode answer")");
   EXPECT_EQ(info.tags.at("colour"), "red");
   EXPECT_EQ(info.tags.at("mlflow.traceName"), "span-0");
-  EXPECT_EQ(info.tags.at("mlflow.artifactLocation"), lakeloop::format("mlflow-artifacts:/{}/traces/{}/artifacts", e_, id));
+  EXPECT_EQ(info.tags.at("mlflow.artifactLocation"),
+            lakeloop::format("mlflow-artifacts:/{}/traces/{}/artifacts", e_, id));
   const Trace trace = tracking_->get_trace(ann_, id);
   ASSERT_EQ(trace.spans.size(), 2u);
   EXPECT_TRUE(trace.spans[0].parent_id.empty());
@@ -80,9 +85,10 @@ TEST_F(TracesTest, SentAgainIsThereOnce) {
 }
 
 TEST_F(TracesTest, ABatchIsAllOrNothing) {
-  for (auto spoil : std::vector<std::function<void(Span&)>>{[](Span& s) { s.trace_id = "ABC"; }, [](Span& s) { s.span_id = ""; },
-                                                            [](Span& s) { s.trace_id = std::string(32, '0'); },
-                                                            [](Span& s) { s.parent_id = "../../../../etc"; }, [](Span& s) { s.start_ns = -1; }}) {
+  for (auto spoil : std::vector<std::function<void(Span&)>>{
+           [](Span& s) { s.trace_id = "ABC"; }, [](Span& s) { s.span_id = ""; },
+           [](Span& s) { s.trace_id = std::string(32, '0'); }, [](Span& s) { s.parent_id = "../../../../etc"; },
+           [](Span& s) { s.start_ns = -1; }}) {
     Span bad = span(2, 1, 0);
     spoil(bad);
     EXPECT_EQ(code_of([&] { tracking_->log_spans(ann_, e_, {span(2, 0), bad}, {}); }), ErrorCode::kInvalidArgument);
@@ -98,7 +104,9 @@ TEST_F(TracesTest, UsageOfParentsIsNotCountedTwice) {
   };
   // The root carries the sum of 1 and 2; 3 is under 1; 4 is a tree of its own without a stored parent.
   tracking_->log_spans(ann_, e_, {with(span(1, 1, 0), 10), with(span(1, 3, 1), 10), with(span(1, 4, 99), 5)}, {});
-  const auto usage = [&] { return Json::parse(tracking_->get_trace_info(ann_, "tr-" + id32(1)).metadata.at("mlflow.trace.tokenUsage")); };
+  const auto usage = [&] {
+    return Json::parse(tracking_->get_trace_info(ann_, "tr-" + id32(1)).metadata.at("mlflow.trace.tokenUsage"));
+  };
   EXPECT_EQ(usage()["input_tokens"].int_or(0), 15);
   tracking_->log_spans(ann_, e_, {with(span(1, 2, 0), 20), with(span(1, 0), 30)}, {});
   EXPECT_EQ(usage()["input_tokens"].int_or(0), 35);
@@ -115,9 +123,17 @@ TEST_F(TracesTest, ACycleOfParentsEnds) {
 }
 
 TEST_F(TracesTest, StartTraceUpsertsAndKeepsTheSpans) {
-  TraceInfo info{.trace_id = "tr-" + id32(1), .experiment_id = e_, .client_request_id = "c-1", .request_preview = "in", .response_preview = "out",
-                 .request_time = Timestamp::from_millis(5000), .execution_ms = 12, .state = "OK",
-                 .metadata = {{"mlflow.sourceRun", "r1"}}, .tags = {{"mlflow.traceName", "given"}, {"mlflow.trace.spansLocation", "ARTIFACT"}}, .assessments = {}};
+  TraceInfo info{.trace_id = "tr-" + id32(1),
+                 .experiment_id = e_,
+                 .client_request_id = "c-1",
+                 .request_preview = "in",
+                 .response_preview = "out",
+                 .request_time = Timestamp::from_millis(5000),
+                 .execution_ms = 12,
+                 .state = "OK",
+                 .metadata = {{"mlflow.sourceRun", "r1"}},
+                 .tags = {{"mlflow.traceName", "given"}, {"mlflow.trace.spansLocation", "ARTIFACT"}},
+                 .assessments = {}};
   // In both orders, and repeated.
   tracking_->log_spans(ann_, e_, {span(1, 0)}, {});
   for (int i = 0; i < 2; ++i) {
@@ -166,7 +182,9 @@ TEST_F(TracesTest, TwoRoadsOneResult) {
 TEST_F(TracesTest, ForeignConventionsBecomeMlflows) {
   Span s = span(1, 0);
   s.attributes.set("openinference.span.kind", "LLM");
-  s.attributes.set("input.value", "{\"messages\": [{\"role\": \"user\", \"content\": \"first\"}, {\"role\": \"user\", \"content\": \"last\"}]}");
+  s.attributes.set(
+      "input.value",
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"first\"}, {\"role\": \"user\", \"content\": \"last\"}]}");
   s.attributes.set("output.value", "fine");
   s.attributes.set("llm.token_count.prompt", 2);
   s.attributes.set("llm.token_count.completion", 3);
@@ -205,10 +223,16 @@ TEST_F(TracesTest, AccessFollowsTheExperiment) {
   refused([&] { tracking_->set_trace_tag(bob_, id, "a", "b"); });
   refused([&] { tracking_->delete_trace_tag(bob_, id, "a"); });
   refused([&] { tracking_->search_traces(bob_, {.experiment_ids = {other, e_}}); });
-  refused([&] { tracking_->delete_traces(bob_, {.experiment_id = e_, .max_timestamp_ms = {}, .max_traces = {}, .trace_ids = {id}}); });
+  refused([&] {
+    tracking_->delete_traces(bob_, {.experiment_id = e_, .max_timestamp_ms = {}, .max_traces = {}, .trace_ids = {id}});
+  });
   refused([&] { tracking_->log_spans(bob_, e_, {span(9, 0)}, {}); });
   refused([&] { tracking_->log_spans(bob_, other, {span(1, 5, 0)}, {}); });  // into ann's trace, by the back door
-  refused([&] { tracking_->start_trace(bob_, {.trace_id = id, .experiment_id = other, .request_time = {}, .metadata = {}, .tags = {}, .assessments = {}}); });
+  refused([&] {
+    tracking_->start_trace(
+        bob_,
+        {.trace_id = id, .experiment_id = other, .request_time = {}, .metadata = {}, .tags = {}, .assessments = {}});
+  });
   refused([&] { tracking_->create_assessment(bob_, {.trace_id = id, .name = "n", .value = true}); });
   refused([&] { tracking_->get_assessment(bob_, id, "a-1"); });
   refused([&] { tracking_->update_assessment(bob_, {.assessment_id = "a-1", .trace_id = id}, {}); });
@@ -219,7 +243,9 @@ TEST_F(TracesTest, AccessFollowsTheExperiment) {
   refused([&] { tracking_->link_traces_to_run(bob_, {id}, run); });
   EXPECT_THAT(tracking_->get_traces(bob_, {id}, true), IsEmpty());
   // Deleting by id within one's own experiment does not reach another's.
-  EXPECT_EQ(tracking_->delete_traces(bob_, {.experiment_id = other, .max_timestamp_ms = {}, .max_traces = {}, .trace_ids = {id}}), 0);
+  EXPECT_EQ(tracking_->delete_traces(
+                bob_, {.experiment_id = other, .max_timestamp_ms = {}, .max_traces = {}, .trace_ids = {id}}),
+            0);
   EXPECT_EQ(tracking_->get_traces(ann_, {id, "tr-unknown"}, true).size(), 1u);
 }
 
@@ -237,14 +263,16 @@ TEST_F(TracesTest, TagsAndDeletion) {
   for (const char* bad : {"../x", "a/b", "", "a b"}) {
     EXPECT_EQ(code_of([&] { tracking_->get_trace(ann_, bad); }), ErrorCode::kInvalidArgument) << bad;
   }
-  const auto remove = [&](std::optional<std::int64_t> time, std::optional<std::int64_t> count, std::vector<std::string> ids) {
-    return tracking_->delete_traces(ann_, {.experiment_id = e_, .max_timestamp_ms = time, .max_traces = count, .trace_ids = std::move(ids)});
+  const auto remove = [&](std::optional<std::int64_t> time, std::optional<std::int64_t> count,
+                          std::vector<std::string> ids) {
+    return tracking_->delete_traces(
+        ann_, {.experiment_id = e_, .max_timestamp_ms = time, .max_traces = count, .trace_ids = std::move(ids)});
   };
   EXPECT_EQ(code_of([&] { remove({}, {}, {}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { remove(1, {}, {a}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { remove({}, 1, {a}); }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of([&] { remove(1, 0, {}); }), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(remove(0, {}, {}), 0);  // 0 is a time, not "no time"
+  EXPECT_EQ(remove(0, {}, {}), 0);         // 0 is a time, not "no time"
   EXPECT_EQ(remove(INT64_MAX, 1, {}), 1);  // the oldest
   EXPECT_EQ(code_of([&] { tracking_->get_trace(ann_, a); }), ErrorCode::kNotFound);
   EXPECT_EQ(remove({}, {}, {b, c, c, "tr-none"}), 2);
@@ -253,11 +281,16 @@ TEST_F(TracesTest, TagsAndDeletion) {
 }
 
 TEST_F(TracesTest, WaitsForSpansThatWereAnnounced) {
-  TraceInfo info{.trace_id = "tr-" + id32(1), .experiment_id = e_, .request_time = Timestamp::from_millis(1), .metadata = {{"mlflow.trace.sizeStats", R"({"num_spans": 2})"}},
-                 .tags = {}, .assessments = {}};
+  TraceInfo info{.trace_id = "tr-" + id32(1),
+                 .experiment_id = e_,
+                 .request_time = Timestamp::from_millis(1),
+                 .metadata = {{"mlflow.trace.sizeStats", R"({"num_spans": 2})"}},
+                 .tags = {},
+                 .assessments = {}};
   tracking_->start_trace(ann_, info);
   std::string message;
-  EXPECT_EQ(code_of([&] { tracking_->get_complete_trace(ann_, info.trace_id, Deadline(Steady::now(), {})); }, &message), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of([&] { tracking_->get_complete_trace(ann_, info.trace_id, Deadline(Steady::now(), {})); }, &message),
+            ErrorCode::kNotFound);
   EXPECT_THAT(message, HasSubstr("is not fully exported yet"));
   std::thread late([&] { tracking_->log_spans(ann_, e_, {span(1, 0), span(1, 1, 0)}, {}); });
   EXPECT_EQ(tracking_->get_complete_trace(ann_, info.trace_id, Deadline()).spans.size(), 2u);
@@ -329,9 +362,10 @@ TEST_F(TracesTest, SearchFollowsTheGrammar) {
   EXPECT_THAT(search("prompt = 'qa/3'"), ElementsAre(a));
   EXPECT_THAT(search("prompt = 'qa/4'"), IsEmpty());
   EXPECT_THAT(search("request_id = '" + a + "'"), ElementsAre(a));
-  for (const char* wrong : {"nope = 'x'", "foo.x = 'y'", "status > 5", "timestamp_ms = 'x'", "span.nope = 'x'", "span.content = 'x'", "name IN ('a')",
-                            "span.attributes.city RLIKE '('", "prompt = 'x'", "issue.name = 'x'", "tags.x = 5", "feedback.score IN ('1')",
-                            "timestamp_ms > 'abc' AND", "request_id RLIKE 5"}) {
+  for (const char* wrong :
+       {"nope = 'x'", "foo.x = 'y'", "status > 5", "timestamp_ms = 'x'", "span.nope = 'x'", "span.content = 'x'",
+        "name IN ('a')", "span.attributes.city RLIKE '('", "prompt = 'x'", "issue.name = 'x'", "tags.x = 5",
+        "feedback.score IN ('1')", "timestamp_ms > 'abc' AND", "request_id RLIKE 5"}) {
     EXPECT_EQ(code_of([&] { search(wrong); }), ErrorCode::kInvalidArgument) << wrong;
   }
   EXPECT_EQ(code_of([&] { search("", {"feedback.score"}); }), ErrorCode::kInvalidArgument);
@@ -344,9 +378,15 @@ TEST_F(TracesTest, RunsFindTheirTraces) {
   trace(ann_, e_, 3);
   const std::string run = tracking_->create_run(ann_, {.experiment_id = e_}, {}).info.run_id;
   for (int i = 0; i < 2; ++i) tracking_->link_traces_to_run(ann_, {a}, run);
-  tracking_->start_trace(ann_, {.trace_id = b, .experiment_id = e_, .request_time = Timestamp::from_millis(1), .metadata = {{"mlflow.sourceRun", run}}, .tags = {}, .assessments = {}});
+  tracking_->start_trace(ann_, {.trace_id = b,
+                                .experiment_id = e_,
+                                .request_time = Timestamp::from_millis(1),
+                                .metadata = {{"mlflow.sourceRun", run}},
+                                .tags = {},
+                                .assessments = {}});
   EXPECT_THAT(search("attributes.run_id = '" + run + "'"), testing::UnorderedElementsAre(a, b));
-  EXPECT_EQ(code_of([&] { tracking_->link_traces_to_run(ann_, std::vector<std::string>(101, a), run); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { tracking_->link_traces_to_run(ann_, std::vector<std::string>(101, a), run); }),
+            ErrorCode::kInvalidArgument);
 }
 
 TEST_F(TracesTest, PagesLoseAndRepeatNothingWhileTracesComeAndGo) {
@@ -368,7 +408,8 @@ TEST_F(TracesTest, PagesLoseAndRepeatNothingWhileTracesComeAndGo) {
     std::multiset<std::string> seen;
     std::string token;
     do {
-      const auto page = tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = size, .page_token = token}});
+      const auto page =
+          tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = size, .page_token = token}});
       for (const TraceInfo& info : page.first) seen.insert(info.trace_id);
       token = page.second;
     } while (!token.empty() && seen.size() < 5000);
@@ -377,10 +418,17 @@ TEST_F(TracesTest, PagesLoseAndRepeatNothingWhileTracesComeAndGo) {
     for (const std::string& id : before) EXPECT_EQ(seen.count(id), 1u) << id << " with pages of " << size;
     for (const std::string& id : seen) EXPECT_EQ(seen.count(id), 1u) << id;
   }
-  std::string token = tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = 1, .page_token = ""}}).second;
-  EXPECT_EQ(code_of([&] { tracking_->search_traces(ann_, {.experiment_ids = {e_}, .filter = "status = 'OK'", .page = {.max_results = 1, .page_token = token}}); }),
+  std::string token =
+      tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = 1, .page_token = ""}}).second;
+  EXPECT_EQ(code_of([&] {
+              tracking_->search_traces(
+                  ann_,
+                  {.experiment_ids = {e_}, .filter = "status = 'OK'", .page = {.max_results = 1, .page_token = token}});
+            }),
             ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of([&] { tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = 501, .page_token = ""}}); }),
+  EXPECT_EQ(code_of([&] {
+              tracking_->search_traces(ann_, {.experiment_ids = {e_}, .page = {.max_results = 501, .page_token = ""}});
+            }),
             ErrorCode::kInvalidArgument);
 }
 

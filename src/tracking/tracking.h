@@ -1,12 +1,13 @@
 #pragma once
 
-// MLflow's tracking: experiments, runs, logged models, traces and assessments. Everything that is written may be sent twice
-// (clients retry) and is there once: spans by trace and span id, traces by id, metric points by their fields, assessments by
-// their id or, when the client stamped them, by what they say. Assessments are an append-only log; of a chain of overrides the
-// newest that is not deleted is the valid one. Errors use MLflow's texts where its clients look at them.
+// MLflow's tracking: experiments, runs, logged models, traces and assessments. Everything that is written may be sent
+// twice (clients retry) and is there once: spans by trace and span id, traces by id, metric points by their fields,
+// assessments by their id or, when the client stamped them, by what they say. Assessments are an append-only log; of a
+// chain of overrides the newest that is not deleted is the valid one. Errors use MLflow's texts where its clients look
+// at them.
 //
-// Access: experiments are securables of the catalog. Reading needs kSelect, writing kModify, deleting and renaming kManage;
-// runs, logged models, traces and assessments follow their experiment. Thread-safe.
+// Access: experiments are securables of the catalog. Reading needs kSelect, writing kModify, deleting and renaming
+// kManage; runs, logged models, traces and assessments follow their experiment. Thread-safe.
 
 #include <chrono>
 #include <cstdint>
@@ -50,9 +51,10 @@ class Tracking {
   std::optional<Experiment> find_experiment(const Principal& who, std::string_view name);
   Found<Experiment> search_experiments(const Principal& who, const Search& search);
   void rename_experiment(const Principal& who, std::string_view experiment_id, std::string_view new_name);
-  void delete_experiment(const Principal& who, std::string_view experiment_id);   // with its runs
+  void delete_experiment(const Principal& who, std::string_view experiment_id);  // with its runs
   void restore_experiment(const Principal& who, std::string_view experiment_id);
-  void set_experiment_tag(const Principal& who, std::string_view experiment_id, std::string_view key, std::string_view value);
+  void set_experiment_tag(const Principal& who, std::string_view experiment_id, std::string_view key,
+                          std::string_view value);
   void delete_experiment_tag(const Principal& who, std::string_view experiment_id, std::string_view key);
 
   // --- runs
@@ -63,12 +65,14 @@ class Tracking {
   void restore_run(const Principal& who, std::string_view run_id);
   Found<Run> search_runs(const Principal& who, const Search& search);
   void log_batch(const Principal& who, std::string_view run_id, const RunBatch& batch);  // all or nothing
-  void log_model(const Principal& who, std::string_view run_id, std::string_view model_json);  // tag mlflow.log-model.history
+  void log_model(const Principal& who, std::string_view run_id,
+                 std::string_view model_json);  // tag mlflow.log-model.history
   void delete_run_tag(const Principal& who, std::string_view run_id, std::string_view key);
   void log_inputs(const Principal& who, std::string_view run_id, const std::vector<DatasetInput>& datasets,
                   const std::vector<ModelReference>& models);
   void log_outputs(const Principal& who, std::string_view run_id, const std::vector<ModelReference>& models);
-  Found<Metric> metric_history(const Principal& who, std::string_view run_id, std::string_view key, const SearchPage& page);
+  Found<Metric> metric_history(const Principal& who, std::string_view run_id, std::string_view key,
+                               const SearchPage& page);
 
   // --- logged models
   LoggedModel create_logged_model(const Principal& who, const LoggedModel& model);
@@ -78,11 +82,13 @@ class Tracking {
   LoggedModel set_logged_model_tags(const Principal& who, std::string_view model_id,
                                     const std::map<std::string, std::string>& tags);
   void delete_logged_model_tag(const Principal& who, std::string_view model_id, std::string_view key);
-  void log_model_params(const Principal& who, std::string_view model_id, const std::map<std::string, std::string>& params);
+  void log_model_params(const Principal& who, std::string_view model_id,
+                        const std::map<std::string, std::string>& params);
   Found<LoggedModel> search_logged_models(const Principal& who, const Search& search);
 
   // --- traces
-  // All spans or none; a span that is there already is left as it is. Makes the trace row when missing; a root span ends it.
+  // All spans or none; a span that is there already is left as it is. Makes the trace row when missing; a root span
+  // ends it.
   void log_spans(const Principal& who, std::string_view experiment_id, const std::vector<ResourceSpans>& spans);
   void log_spans(const Principal& who, std::string_view experiment_id, const std::vector<Span>& spans,
                  const std::map<std::string, std::string>& resource_attributes);
@@ -112,7 +118,8 @@ class Tracking {
   Assessment update_assessment(const Principal& who, const Assessment& changed, const std::vector<std::string>& fields);
   void delete_assessment(const Principal& who, std::string_view trace_id, std::string_view assessment_id);
 
-  // Waits until something was written after `seen` (0 at first), `wait` is over or wake() is called; the number to wait for next.
+  // Waits until something was written after `seen` (0 at first), `wait` is over or wake() is called; the number to wait
+  // for next.
   std::uint64_t wait_for_change(std::uint64_t seen, std::chrono::milliseconds wait);
   void wake();
 

@@ -19,7 +19,8 @@ bool key_character(char c) {
 
 bool normal_path(std::string_view key) {
   if (key.starts_with('/')) return false;
-  return std::ranges::none_of(split(key, '/'), [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
+  return std::ranges::none_of(split(key, '/'),
+                              [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
 }
 
 }  // namespace
@@ -32,19 +33,23 @@ void check_length(std::string_view path, std::string_view value, std::size_t lim
 
 void check_key(std::string_view path, std::string_view key) {
   if (key.empty()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "Missing value for required parameter '{}'. See the API docs for more information about request parameters.", path);
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "Missing value for required parameter '{}'. See the API docs for more information about request parameters.",
+        path);
   }
   check_length(path, key, kKeyLength);
   if (!std::ranges::all_of(key, key_character)) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Invalid value \"{}\" for parameter '{}' supplied: Names may only contain alphanumerics, underscores (_), dashes (-), "
+                "Invalid value \"{}\" for parameter '{}' supplied: Names may only contain alphanumerics, underscores "
+                "(_), dashes (-), "
                 "periods (.), spaces ( ), colons(:) and slashes (/).",
                 key, path);
   }
   if (!normal_path(key)) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Invalid value \"{}\" for parameter '{}' supplied: Names may be treated as files in certain cases, and must not resolve "
+                "Invalid value \"{}\" for parameter '{}' supplied: Names may be treated as files in certain cases, and "
+                "must not resolve "
                 "to other names when treated as such.",
                 key, path);
   }
@@ -65,7 +70,8 @@ void check_artifact_location(std::string_view uri) {
     lower = replace_all(replace_all(std::move(lower), "%23", "#"), "%25", "%");
   }
   if (lower.contains('#') || lower.contains('?') || lower.contains("..") || lower.contains('\\')) {
-    throw Error(ErrorCode::kInvalidArgument, "Invalid artifact location '{}': it must not hold '#', '?', '..' or back-slashes", uri);
+    throw Error(ErrorCode::kInvalidArgument,
+                "Invalid artifact location '{}': it must not hold '#', '?', '..' or back-slashes", uri);
   }
 }
 

@@ -7,7 +7,8 @@
 
 namespace lakeloop::tracking {
 
-// Keys of metrics, params and tags: 1..250 characters of [/\w.- :], and as a path already normal. `path`: "metrics[0].name".
+// Keys of metrics, params and tags: 1..250 characters of [/\w.- :], and as a path already normal. `path`:
+// "metrics[0].name".
 void check_key(std::string_view path, std::string_view key);
 void check_length(std::string_view path, std::string_view value, std::size_t limit);  // in characters
 void check_experiment_name(std::string_view name);

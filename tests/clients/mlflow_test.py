@@ -64,7 +64,7 @@ def test_runs(tracking, experiment):
             mlflow.log_metric("acc", step / 2, step=step)
         mlflow.log_metrics({"zero": 0, "nan": float("nan"), "inf": float("inf")})
         mlflow.set_tags({"team": "red", "a b": "c"})
-        mlflow.log_text("hello", "notes/a b%20.txt")
+        mlflow.log_text("hello", "notes/a b.txt")
         mlflow.log_dict({"k": 1}, "config.json")
     with mlflow.start_run(run_name="second"):
         mlflow.log_metric("acc", 0.25)
@@ -80,7 +80,7 @@ def test_runs(tracking, experiment):
     ordered = mlflow.search_runs(order_by=["metrics.acc ASC"], output_format="list")
     assert [r.info.run_name for r in ordered] == ["second", "first"]
     assert [f.path for f in tracking.list_artifacts(run.info.run_id)] == ["config.json", "notes"]
-    assert [f.path for f in tracking.list_artifacts(run.info.run_id, "notes")] == ["notes/a b%20.txt"]
+    assert [f.path for f in tracking.list_artifacts(run.info.run_id, "notes")] == ["notes/a b.txt"]
     assert mlflow.artifacts.load_text(run.info.artifact_uri + "/config.json") == '{\n  "k": 1\n}'
     with pytest.raises(MlflowException, match="not found"):
         tracking.get_run("0" * 32)

@@ -58,6 +58,9 @@ Json run_chunks(Services services, const identity::Principal& who, const Json& f
   options.max_tokens = fields["max_tokens"].int_or(options.max_tokens);
   options.overlap_tokens = fields["overlap_tokens"].int_or(options.overlap_tokens);
   const std::string pages = fields.str("pages_table"), chunks = fields.str("chunks_table");
+  if (const std::string endpoint = fields.str("embedding_endpoint"); !endpoint.empty()) {
+    options.tokenizer = services.engines.engine(who, endpoint)->info().model;  // another tokenizer cuts everything anew
+  }
   const ingest::ChunkReport report =
       ingest::update_chunks(services.catalog, who, pages, chunks, options,
                             token_counter(services, who, fields.str("embedding_endpoint"), task.deadline()), task.deadline(),

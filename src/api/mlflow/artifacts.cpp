@@ -15,9 +15,16 @@ constexpr std::uint64_t kPieceBytes = 1024 * 1024;
 
 std::string_view content_type_of(std::string_view path) {
   const std::string name = ascii_lower(path);
-  for (const auto& [end, type] : {std::pair<std::string_view, std::string_view>{".json", "application/json"}, {".txt", "text/plain"},
-                                  {".md", "text/markdown"}, {".yaml", "text/plain"}, {".yml", "text/plain"}, {".csv", "text/csv"},
-                                  {".png", "image/png"}, {".jpg", "image/jpeg"}, {".pdf", "application/pdf"}, {"/mlmodel", "text/plain"}}) {
+  for (const auto& [end, type] : {std::pair<std::string_view, std::string_view>{".json", "application/json"},
+                                  {".txt", "text/plain"},
+                                  {".md", "text/markdown"},
+                                  {".yaml", "text/plain"},
+                                  {".yml", "text/plain"},
+                                  {".csv", "text/csv"},
+                                  {".png", "image/png"},
+                                  {".jpg", "image/jpeg"},
+                                  {".pdf", "application/pdf"},
+                                  {"/mlmodel", "text/plain"}}) {
     if (name.ends_with(end)) return type;
   }
   return "application/octet-stream";
@@ -30,7 +37,8 @@ void send_file(const Services& s, Call& call, const std::string& path, net::Resp
   net::Headers headers;
   headers.set("content-type", content_type_of(path));
   headers.set("content-disposition",
-              "attachment; filename*=UTF-8''" + codec::percent_encode(slash == std::string::npos ? path : path.substr(slash + 1)));
+              "attachment; filename*=UTF-8''" +
+                  codec::percent_encode(slash == std::string::npos ? path : path.substr(slash + 1)));
   headers.set("x-content-type-options", "nosniff");
   if (file.size <= kPieceBytes) {
     net::Response response;
@@ -65,23 +73,26 @@ std::string path_below(const std::string& uri, const Call& call, std::string_vie
 
 void add_proxy(Routes& routes, const Services& s) {
   const Field path{"path", FieldType::kString, true, "<experiment id>/..."};
-  add_raw(routes, Method::kPut, "2.0/mlflow-artifacts/artifacts/{path...}", "uploadArtifact", "Store a file", {path},
-          [s](Call& call, net::ResponseWriter& writer) {
-            const auto upload = s.artifacts.upload(call.who, call.str("path"));
-            for (std::string piece = call.body->read(); !piece.empty(); piece = call.body->read()) upload->write(piece);
-            upload->commit();
-            writer.send(net::Response::json(200, "{}"));
-          },
-          true);
+  add_raw(
+      routes, Method::kPut, "2.0/mlflow-artifacts/artifacts/{path...}", "uploadArtifact", "Store a file", {path},
+      [s](Call& call, net::ResponseWriter& writer) {
+        const auto upload = s.artifacts.upload(call.who, call.str("path"));
+        for (std::string piece = call.body->read(); !piece.empty(); piece = call.body->read()) upload->write(piece);
+        upload->commit();
+        writer.send(net::Response::json(200, "{}"));
+      },
+      true);
   add_raw(routes, Method::kGet, "2.0/mlflow-artifacts/artifacts/{path...}", "downloadArtifact", "Read a file", {path},
           [s](Call& call, net::ResponseWriter& writer) { send_file(s, call, call.str("path"), writer); });
-  add(routes, Method::kGet, "2.0/mlflow-artifacts/artifacts", "listArtifactsMlflowArtifacts", "Names right below a folder",
-      {{"path", FieldType::kString, false, "Folder"}},
-      [s](Call& call) { return Json::object({{"files", entries_json(s.artifacts.list(call.who, call.str("path")))}}); });
-  add(routes, Method::kDelete, "2.0/mlflow-artifacts/artifacts/{path...}", "deleteArtifact", "Delete a file or folder", {path}, [s](Call& call) {
-    s.artifacts.remove(call.who, call.str("path"));
-    return Json::object();
-  });
+  add(routes, Method::kGet, "2.0/mlflow-artifacts/artifacts", "listArtifactsMlflowArtifacts",
+      "Names right below a folder", {{"path", FieldType::kString, false, "Folder"}}, [s](Call& call) {
+        return Json::object({{"files", entries_json(s.artifacts.list(call.who, call.str("path")))}});
+      });
+  add(routes, Method::kDelete, "2.0/mlflow-artifacts/artifacts/{path...}", "deleteArtifact", "Delete a file or folder",
+      {path}, [s](Call& call) {
+        s.artifacts.remove(call.who, call.str("path"));
+        return Json::object();
+      });
 }
 
 }  // namespace
@@ -89,20 +100,26 @@ void add_proxy(Routes& routes, const Services& s) {
 void add_artifact_routes(Routes& routes, const Services& services) {
   const Services s = services;
   add_proxy(routes, s);
-  const std::vector<Field> run = {{"run_id", FieldType::kString, false, "Id of the run"}, {"run_uuid", FieldType::kString, false, "Old name of run_id"},
+  const std::vector<Field> run = {{"run_id", FieldType::kString, false, "Id of the run"},
+                                  {"run_uuid", FieldType::kString, false, "Old name of run_id"},
                                   {"path", FieldType::kString, false, "Relative to the run's artifacts"}};
   add(routes, Method::kGet, "2.0/mlflow/artifacts/list", "listArtifacts", "Files of a run", run, [s](Call& call) {
     const std::string uri = s.tracking.get_run(call.who, run_id_of(call)).info.artifact_uri;
-    return Json::object({{"root_uri", uri}, {"files", entries_json(s.artifacts.list_below(call.who, uri, call.str("path")))}});
+    return Json::object(
+        {{"root_uri", uri}, {"files", entries_json(s.artifacts.list_below(call.who, uri, call.str("path")))}});
   });
   const Field model{"model_id", FieldType::kString, true, "\"m-...\""};
-  add(routes, Method::kGet, "2.0/mlflow/logged-models/{model_id}/artifacts/directories", "listLoggedModelArtifacts", "Files of a logged model",
-      {model, {"artifact_directory_path", FieldType::kString, false, "Folder"}}, [s](Call& call) {
+  add(routes, Method::kGet, "2.0/mlflow/logged-models/{model_id}/artifacts/directories", "listLoggedModelArtifacts",
+      "Files of a logged model", {model, {"artifact_directory_path", FieldType::kString, false, "Folder"}},
+      [s](Call& call) {
         const std::string uri = s.tracking.get_logged_model(call.who, call.str("model_id")).artifact_uri;
-        return Json::object({{"root_uri", uri}, {"files", entries_json(s.artifacts.list_below(call.who, uri, call.str("artifact_directory_path")))}});
+        return Json::object(
+            {{"root_uri", uri},
+             {"files", entries_json(s.artifacts.list_below(call.who, uri, call.str("artifact_directory_path")))}});
       });
-  add_raw(routes, Method::kGet, "2.0/mlflow/logged-models/{model_id}/artifacts/files", "getLoggedModelArtifact", "A file of a logged model",
-          {model, {"artifact_file_path", FieldType::kString, true, "File"}}, [s](Call& call, net::ResponseWriter& writer) {
+  add_raw(routes, Method::kGet, "2.0/mlflow/logged-models/{model_id}/artifacts/files", "getLoggedModelArtifact",
+          "A file of a logged model", {model, {"artifact_file_path", FieldType::kString, true, "File"}},
+          [s](Call& call, net::ResponseWriter& writer) {
             const std::string uri = s.tracking.get_logged_model(call.who, call.str("model_id")).artifact_uri;
             send_file(s, call, path_below(uri, call, "artifact_file_path"), writer);
           });
@@ -124,10 +141,12 @@ void add_artifact_routes(Routes& routes, const Services& services) {
                     .name = "mlflow.getModelVersionArtifact",
                     .summary = "A file of a model version",
                     .dialect = Dialect::kMlflow,
-                    .request = {{"name", FieldType::kString, true, "Model"}, {"version", FieldType::kInteger, true, "Version"},
+                    .request = {{"name", FieldType::kString, true, "Model"},
+                                {"version", FieldType::kInteger, true, "Version"},
                                 {"path", FieldType::kString, true, "Relative to the version's files"}},
                     .handler = [s](Call& call, net::ResponseWriter& writer) {
-                      const std::string uri = s.registry.download_uri(call.who, call.str("name"), call.integer("version"));
+                      const std::string uri =
+                          s.registry.download_uri(call.who, call.str("name"), call.integer("version"));
                       send_file(s, call, path_below(uri, call, "path"), writer);
                     }});
 }

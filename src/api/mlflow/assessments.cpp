@@ -45,18 +45,21 @@ tracking::Assessment body_of(const Call& call) {
 void add_assessment_routes(Routes& routes, tracking::Tracking& tracking) {
   const Field trace{"trace_id", FieldType::kString, true, "Id of the trace"};
   const Field id{"assessment_id", FieldType::kString, true, "Id of the assessment"};
-  const Field body{"assessment", FieldType::kObject, true, "{assessment_name, source, feedback | expectation | issue, rationale, metadata, overrides}"};
+  const Field body{"assessment", FieldType::kObject, true,
+                   "{assessment_name, source, feedback | expectation | issue, rationale, metadata, overrides}"};
 
-  add(routes, Method::kPost, "3.0/mlflow/traces/{trace_id}/assessments", "createAssessment", "Say something about a trace", {trace, body},
-      [&tracking](Call& call) {
+  add(routes, Method::kPost, "3.0/mlflow/traces/{trace_id}/assessments", "createAssessment",
+      "Say something about a trace", {trace, body}, [&tracking](Call& call) {
         return Json::object({{"assessment", assessment_json(tracking.create_assessment(call.who, body_of(call)))}});
       });
-  add(routes, Method::kGet, "3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}", "getAssessment", "Read an assessment", {trace, id},
-      [&tracking](Call& call) {
-        return Json::object({{"assessment", assessment_json(tracking.get_assessment(call.who, call.str("trace_id"), call.str("assessment_id")))}});
+  add(routes, Method::kGet, "3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}", "getAssessment",
+      "Read an assessment", {trace, id}, [&tracking](Call& call) {
+        return Json::object({{"assessment", assessment_json(tracking.get_assessment(call.who, call.str("trace_id"),
+                                                                                    call.str("assessment_id")))}});
       });
-  add(routes, Method::kPatch, "3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}", "updateAssessment", "Change an assessment",
-      {trace, id, body, {"update_mask", FieldType::kAny, true, "\"feedback,rationale\""}}, [&tracking](Call& call) {
+  add(routes, Method::kPatch, "3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}", "updateAssessment",
+      "Change an assessment", {trace, id, body, {"update_mask", FieldType::kAny, true, "\"feedback,rationale\""}},
+      [&tracking](Call& call) {
         const auto changed = tracking.update_assessment(call.who, body_of(call), mask_of(call.fields["update_mask"]));
         return Json::object({{"assessment", assessment_json(changed)}});
       });

@@ -25,7 +25,9 @@ Json model_json(const LoggedModel& m) {
                        {"data", Json::object({{"params", pairs_json(m.params)}, {"metrics", std::move(metrics)}})}});
 }
 
-Json answer(const LoggedModel& m) { return Json::object({{"model", model_json(m)}}); }
+Json answer(const LoggedModel& m) {
+  return Json::object({{"model", model_json(m)}});
+}
 
 // [{field_name, ascending}] as the texts of the other searches.
 std::vector<std::string> order_of(const Json& list) {
@@ -41,7 +43,8 @@ std::vector<std::string> order_of(const Json& list) {
 
 void add_logged_model_routes(Routes& routes, tracking::Tracking& tracking) {
   const Field id{"model_id", FieldType::kString, true, "\"m-...\""};
-  add(routes, Method::kPost, "2.0/mlflow/logged-models", "createLoggedModel", "Make a logged model, whose files then follow",
+  add(routes, Method::kPost, "2.0/mlflow/logged-models", "createLoggedModel",
+      "Make a logged model, whose files then follow",
       {{"experiment_id", FieldType::kString, true, "Where it belongs"},
        {"name", FieldType::kString, false, "Made up when missing"},
        {"model_type", FieldType::kString, false, "Free text"},
@@ -60,24 +63,30 @@ void add_logged_model_routes(Routes& routes, tracking::Tracking& tracking) {
       });
   add(routes, Method::kGet, "2.0/mlflow/logged-models/{model_id}", "getLoggedModel", "Read a logged model", {id},
       [&tracking](Call& call) { return answer(tracking.get_logged_model(call.who, call.str("model_id"))); });
-  add(routes, Method::kPatch, "2.0/mlflow/logged-models/{model_id}", "finalizeLoggedModel", "Say that the files are there, or failed",
+  add(routes, Method::kPatch, "2.0/mlflow/logged-models/{model_id}", "finalizeLoggedModel",
+      "Say that the files are there, or failed",
       {id, {"status", FieldType::kString, true, "LOGGED_MODEL_READY, LOGGED_MODEL_UPLOAD_FAILED"}},
-      [&tracking](Call& call) { return answer(tracking.finalize_logged_model(call.who, call.str("model_id"), call.str("status"))); });
-  add(routes, Method::kDelete, "2.0/mlflow/logged-models/{model_id}", "deleteLoggedModel", "Delete a logged model", {id}, [&tracking](Call& call) {
-    tracking.delete_logged_model(call.who, call.str("model_id"));
-    return Json::object();
-  });
+      [&tracking](Call& call) {
+        return answer(tracking.finalize_logged_model(call.who, call.str("model_id"), call.str("status")));
+      });
+  add(routes, Method::kDelete, "2.0/mlflow/logged-models/{model_id}", "deleteLoggedModel", "Delete a logged model",
+      {id}, [&tracking](Call& call) {
+        tracking.delete_logged_model(call.who, call.str("model_id"));
+        return Json::object();
+      });
   add(routes, Method::kPatch, "2.0/mlflow/logged-models/{model_id}/tags", "setLoggedModelTags", "Set tags",
       {id, {"tags", FieldType::kArray, true, "[{key, value}]"}}, [&tracking](Call& call) {
-        return answer(tracking.set_logged_model_tags(call.who, call.str("model_id"), pairs_of(call.fields["tags"], "tags")));
+        return answer(
+            tracking.set_logged_model_tags(call.who, call.str("model_id"), pairs_of(call.fields["tags"], "tags")));
       });
-  add(routes, Method::kDelete, "2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", "deleteLoggedModelTag", "Take a tag away",
-      {id, {"tag_key", FieldType::kString, true, "Tag"}}, [&tracking](Call& call) {
+  add(routes, Method::kDelete, "2.0/mlflow/logged-models/{model_id}/tags/{tag_key}", "deleteLoggedModelTag",
+      "Take a tag away", {id, {"tag_key", FieldType::kString, true, "Tag"}}, [&tracking](Call& call) {
         tracking.delete_logged_model_tag(call.who, call.str("model_id"), call.str("tag_key"));
         return Json::object();
       });
-  add(routes, Method::kPost, "2.0/mlflow/logged-models/{model_id}/params", "logLoggedModelParams", "Log params, which cannot change",
-      {id, {"params", FieldType::kArray, false, "[{key, value}]"}}, [&tracking](Call& call) {
+  add(routes, Method::kPost, "2.0/mlflow/logged-models/{model_id}/params", "logLoggedModelParams",
+      "Log params, which cannot change", {id, {"params", FieldType::kArray, false, "[{key, value}]"}},
+      [&tracking](Call& call) {
         tracking.log_model_params(call.who, call.str("model_id"), pairs_of(call.fields["params"], "params"));
         return Json::object();
       });
@@ -92,7 +101,8 @@ void add_logged_model_routes(Routes& routes, tracking::Tracking& tracking) {
         search.experiment_ids = strings_of(call.fields["experiment_ids"], "experiment_ids");
         search.filter = call.str("filter");
         search.order_by = order_of(call.fields["order_by"]);
-        search.page = {.max_results = optional_integer(call, "max_results").value_or(50), .page_token = call.str("page_token")};
+        search.page = {.max_results = optional_integer(call, "max_results").value_or(50),
+                       .page_token = call.str("page_token")};
         const auto [found, token] = tracking.search_logged_models(call.who, search);
         Json list = Json::array();
         for (const LoggedModel& model : found) list.push_back(model_json(model));

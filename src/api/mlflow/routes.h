@@ -1,7 +1,8 @@
 #pragma once
 
-// MLflow's tracking server and model registry (mlflow 3.17's RestStore is the client): /api/2.0|3.0/mlflow/..., each with its twin
-// under /ajax-api, and the artifact proxy. What MLflow has and Lakeloop has not is no route: 404, on which the client falls back.
+// MLflow's tracking server and model registry (mlflow 3.17's RestStore is the client): /api/2.0|3.0/mlflow/..., each
+// with its twin under /ajax-api, and the artifact proxy. What MLflow has and Lakeloop has not is no route: 404, on
+// which the client falls back.
 
 #include "api/route.h"
 #include "tracking/artifacts.h"

@@ -38,7 +38,8 @@ Json run_json(const Run& run) {
   for (const auto& metric : run.metrics) metrics.push_back(json_of(metric));
   Json datasets = Json::array();
   for (const auto& d : run.datasets) {
-    Json dataset = Json::object({{"name", d.name}, {"digest", d.digest}, {"source_type", d.source_type}, {"source", d.source}});
+    Json dataset =
+        Json::object({{"name", d.name}, {"digest", d.digest}, {"source_type", d.source_type}, {"source", d.source}});
     if (!d.schema.empty()) dataset.set("schema", d.schema);
     if (!d.profile.empty()) dataset.set("profile", d.profile);
     datasets.push_back(Json::object({{"tags", pairs_json(d.tags)}, {"dataset", std::move(dataset)}}));
@@ -49,7 +50,9 @@ Json run_json(const Run& run) {
   Json outputs = Json::object();
   if (!run.model_outputs.empty()) outputs.set("model_outputs", models_json(run.model_outputs, true));
   return Json::object({{"info", info_json(run.info)},
-                       {"data", Json::object({{"metrics", std::move(metrics)}, {"params", pairs_json(run.params)}, {"tags", pairs_json(run.tags)}})},
+                       {"data", Json::object({{"metrics", std::move(metrics)},
+                                              {"params", pairs_json(run.params)},
+                                              {"tags", pairs_json(run.tags)}})},
                        {"inputs", std::move(inputs)},
                        {"outputs", std::move(outputs)}});
 }
@@ -57,7 +60,8 @@ Json run_json(const Run& run) {
 std::vector<tracking::ModelReference> models_of(const Json& list) {
   std::vector<tracking::ModelReference> models;
   if (!list.is_array()) return models;
-  for (const Json& item : list.items()) models.push_back({.model_id = item.str("model_id"), .step = integer_of(item["step"]).value_or(0)});
+  for (const Json& item : list.items())
+    models.push_back({.model_id = item.str("model_id"), .step = integer_of(item["step"]).value_or(0)});
   return models;
 }
 
@@ -74,30 +78,34 @@ void add_lifecycle(Routes& routes, tracking::Tracking& tracking, const std::vect
         info.user_id = call.str("user_id");
         info.name = call.str("run_name");
         info.start_time = call.integer("start_time");
-        return Json::object({{"run", run_json(tracking.create_run(call.who, info, pairs_of(call.fields["tags"], "tags")))}});
+        return Json::object(
+            {{"run", run_json(tracking.create_run(call.who, info, pairs_of(call.fields["tags"], "tags")))}});
       });
   std::vector<Field> update = id;
   update.push_back({"status", FieldType::kString, false, "RUNNING, SCHEDULED, FINISHED, FAILED, KILLED"});
   update.push_back({"end_time", FieldType::kInteger, false, "Milliseconds"});
   update.push_back({"run_name", FieldType::kString, false, "New name"});
-  add(routes, Method::kPost, "2.0/mlflow/runs/update", "updateRun", "Change or end a run", update, [&tracking](Call& call) {
-    tracking::RunUpdate change;
-    if (!call.str("status").empty()) change.status = call.str("status");
-    if (!call.str("run_name").empty()) change.name = call.str("run_name");
-    change.end_time = optional_integer(call, "end_time");
-    return Json::object({{"run_info", info_json(tracking.update_run(call.who, run_id_of(call), change))}});
-  });
+  add(routes, Method::kPost, "2.0/mlflow/runs/update", "updateRun", "Change or end a run", update,
+      [&tracking](Call& call) {
+        tracking::RunUpdate change;
+        if (!call.str("status").empty()) change.status = call.str("status");
+        if (!call.str("run_name").empty()) change.name = call.str("run_name");
+        change.end_time = optional_integer(call, "end_time");
+        return Json::object({{"run_info", info_json(tracking.update_run(call.who, run_id_of(call), change))}});
+      });
   add(routes, Method::kPost, "2.0/mlflow/runs/delete", "deleteRun", "Delete a run", id, [&tracking](Call& call) {
     tracking.delete_run(call.who, run_id_of(call));
     return Json::object();
   });
-  add(routes, Method::kPost, "2.0/mlflow/runs/restore", "restoreRun", "Take a deletion back", id, [&tracking](Call& call) {
-    tracking.restore_run(call.who, run_id_of(call));
-    return Json::object();
-  });
-  add(routes, Method::kGet, "2.0/mlflow/runs/get", "getRun", "Read a run, deleted ones too", id, [&tracking](Call& call) {
-    return Json::object({{"run", run_json(tracking.get_run(call.who, run_id_of(call)))}});
-  });
+  add(routes, Method::kPost, "2.0/mlflow/runs/restore", "restoreRun", "Take a deletion back", id,
+      [&tracking](Call& call) {
+        tracking.restore_run(call.who, run_id_of(call));
+        return Json::object();
+      });
+  add(routes, Method::kGet, "2.0/mlflow/runs/get", "getRun", "Read a run, deleted ones too", id,
+      [&tracking](Call& call) {
+        return Json::object({{"run", run_json(tracking.get_run(call.who, run_id_of(call)))}});
+      });
   add(routes, Method::kPost, "2.0/mlflow/runs/search", "searchRuns", "Search runs",
       {{"experiment_ids", FieldType::kArray, false, "Where to search"},
        {"filter", FieldType::kString, false, "MLflow's grammar"},
@@ -122,20 +130,27 @@ void add_logging(Routes& routes, tracking::Tracking& tracking, const std::vector
     return fields;
   };
   add(routes, Method::kPost, "2.0/mlflow/runs/log-metric", "logMetric", "Log one value of a metric",
-      with({{"key", FieldType::kString, true, "Metric"}, {"value", FieldType::kNumber, true, "Value"},
-            {"timestamp", FieldType::kInteger, true, "Milliseconds"}, {"step", FieldType::kInteger, false, "Default is 0"}}),
+      with({{"key", FieldType::kString, true, "Metric"},
+            {"value", FieldType::kNumber, true, "Value"},
+            {"timestamp", FieldType::kInteger, true, "Milliseconds"},
+            {"step", FieldType::kInteger, false, "Default is 0"}}),
       [&tracking](Call& call) {
-        tracking.log_batch(call.who, run_id_of(call), {.metrics = {metric_of(call.fields, "")}, .params = {}, .tags = {}});
+        tracking.log_batch(call.who, run_id_of(call),
+                           {.metrics = {metric_of(call.fields, "")}, .params = {}, .tags = {}});
         return Json::object();
       });
   add(routes, Method::kPost, "2.0/mlflow/runs/log-parameter", "logParam", "Log a param, which cannot change",
-      with({{"key", FieldType::kString, true, "Param"}, {"value", FieldType::kString, true, "Value"}}), [&tracking](Call& call) {
-        tracking.log_batch(call.who, run_id_of(call), {.metrics = {}, .params = {{call.str("key"), call.str("value")}}, .tags = {}});
+      with({{"key", FieldType::kString, true, "Param"}, {"value", FieldType::kString, true, "Value"}}),
+      [&tracking](Call& call) {
+        tracking.log_batch(call.who, run_id_of(call),
+                           {.metrics = {}, .params = {{call.str("key"), call.str("value")}}, .tags = {}});
         return Json::object();
       });
   add(routes, Method::kPost, "2.0/mlflow/runs/set-tag", "setTag", "Set a tag",
-      with({{"key", FieldType::kString, true, "Tag"}, {"value", FieldType::kString, false, "Value"}}), [&tracking](Call& call) {
-        tracking.log_batch(call.who, run_id_of(call), {.metrics = {}, .params = {}, .tags = {{call.str("key"), call.str("value")}}});
+      with({{"key", FieldType::kString, true, "Tag"}, {"value", FieldType::kString, false, "Value"}}),
+      [&tracking](Call& call) {
+        tracking.log_batch(call.who, run_id_of(call),
+                           {.metrics = {}, .params = {}, .tags = {{call.str("key"), call.str("value")}}});
         return Json::object();
       });
   add(routes, Method::kPost, "2.0/mlflow/runs/delete-tag", "deleteTag", "Take a tag away",
@@ -144,12 +159,14 @@ void add_logging(Routes& routes, tracking::Tracking& tracking, const std::vector
         return Json::object();
       });
   add(routes, Method::kPost, "2.0/mlflow/runs/log-batch", "logBatch", "Log metrics, params and tags, all or nothing",
-      with({{"metrics", FieldType::kArray, false, "[{key, value, timestamp, step}]"}, {"params", FieldType::kArray, false, "[{key, value}]"},
+      with({{"metrics", FieldType::kArray, false, "[{key, value, timestamp, step}]"},
+            {"params", FieldType::kArray, false, "[{key, value}]"},
             {"tags", FieldType::kArray, false, "[{key, value}]"}}),
       [&tracking](Call& call) {
         tracking::RunBatch batch;
         const Json& metrics = call.fields["metrics"];
-        for (std::size_t i = 0; i < metrics.size(); ++i) batch.metrics.push_back(metric_of(metrics.at(i), lakeloop::format("metrics[{}]", i)));
+        for (std::size_t i = 0; i < metrics.size(); ++i)
+          batch.metrics.push_back(metric_of(metrics.at(i), lakeloop::format("metrics[{}]", i)));
         batch.params = pair_list_of(call.fields["params"], "params");
         batch.tags = pair_list_of(call.fields["tags"], "tags");
         tracking.log_batch(call.who, run_id_of(call), batch);
@@ -161,14 +178,19 @@ void add_logging(Routes& routes, tracking::Tracking& tracking, const std::vector
         return Json::object();
       });
   add(routes, Method::kPost, "2.0/mlflow/runs/log-inputs", "logInputs", "Note datasets and models that the run reads",
-      with({{"datasets", FieldType::kArray, false, "[{tags, dataset}]"}, {"models", FieldType::kArray, false, "[{model_id}]"}}),
+      with({{"datasets", FieldType::kArray, false, "[{tags, dataset}]"},
+            {"models", FieldType::kArray, false, "[{model_id}]"}}),
       [&tracking](Call& call) {
         std::vector<tracking::DatasetInput> datasets;
         if (call.fields["datasets"].is_array()) {
           for (const Json& item : call.fields["datasets"].items()) {
             const Json& d = item["dataset"];
-            datasets.push_back({.name = d.str("name"), .digest = d.str("digest"), .source_type = d.str("source_type"),
-                                .source = d.str("source"), .schema = d.str("schema"), .profile = d.str("profile"),
+            datasets.push_back({.name = d.str("name"),
+                                .digest = d.str("digest"),
+                                .source_type = d.str("source_type"),
+                                .source = d.str("source"),
+                                .schema = d.str("schema"),
+                                .profile = d.str("profile"),
                                 .tags = pairs_of(item["tags"], "datasets.tags")});
           }
         }
@@ -180,11 +202,14 @@ void add_logging(Routes& routes, tracking::Tracking& tracking, const std::vector
         tracking.log_outputs(call.who, run_id_of(call), models_of(call.fields["models"]));
         return Json::object();
       });
-  add(routes, Method::kGet, "2.0/mlflow/metrics/get-history", "getMetricHistory", "All values of a metric, oldest first",
-      with({{"metric_key", FieldType::kString, true, "Metric"}, {"page_token", FieldType::kString, false, "Of the previous answer"},
+  add(routes, Method::kGet, "2.0/mlflow/metrics/get-history", "getMetricHistory",
+      "All values of a metric, oldest first",
+      with({{"metric_key", FieldType::kString, true, "Metric"},
+            {"page_token", FieldType::kString, false, "Of the previous answer"},
             {"max_results", FieldType::kInteger, false, "All when missing"}}),
       [&tracking](Call& call) {
-        const tracking::SearchPage page{.max_results = optional_integer(call, "max_results").value_or(0), .page_token = call.str("page_token")};
+        const tracking::SearchPage page{.max_results = optional_integer(call, "max_results").value_or(0),
+                                        .page_token = call.str("page_token")};
         auto [found, token] = tracking.metric_history(call.who, run_id_of(call), call.str("metric_key"), page);
         Json list = Json::array();
         for (tracking::Metric& metric : found) {

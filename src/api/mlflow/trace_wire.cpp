@@ -26,7 +26,8 @@ Json any_value(const Json& value) {
   }
   if (value.is_object()) {
     Json values = Json::array();
-    for (const auto& [key, item] : value.members()) values.push_back(Json::object({{"key", key}, {"value", any_value(item)}}));
+    for (const auto& [key, item] : value.members())
+      values.push_back(Json::object({{"key", key}, {"value", any_value(item)}}));
     return Json::object({{"kvlist_value", Json::object({{"values", std::move(values)}})}});
   }
   return Json::object();  // null: no value set
@@ -34,14 +35,18 @@ Json any_value(const Json& value) {
 
 Json attributes_json(const Json& attributes) {
   Json list = Json::array();
-  for (const auto& [key, value] : attributes.members()) list.push_back(Json::object({{"key", key}, {"value", any_value(value)}}));
+  for (const auto& [key, value] : attributes.members())
+    list.push_back(Json::object({{"key", key}, {"value", any_value(value)}}));
   return list;
 }
 
-std::string_view status_code(int code) { return code == 1 ? "STATUS_CODE_OK" : code == 2 ? "STATUS_CODE_ERROR" : "STATUS_CODE_UNSET"; }
+std::string_view status_code(int code) {
+  return code == 1 ? "STATUS_CODE_OK" : code == 2 ? "STATUS_CODE_ERROR" : "STATUS_CODE_UNSET";
+}
 
 Json location_of(const std::string& experiment_id) {
-  return Json::object({{"type", "MLFLOW_EXPERIMENT"}, {"mlflow_experiment", Json::object({{"experiment_id", experiment_id}})}});
+  return Json::object(
+      {{"type", "MLFLOW_EXPERIMENT"}, {"mlflow_experiment", Json::object({{"experiment_id", experiment_id}})}});
 }
 
 }  // namespace
@@ -59,13 +64,15 @@ Json otel_span(const tracking::Span& span) {
   json.set("status", std::move(status));
   Json events = Json::array();
   for (const tracking::SpanEvent& event : span.events) {
-    events.push_back(Json::object({{"time_unix_nano", event.time_ns}, {"name", event.name}, {"attributes", attributes_json(event.attributes)}}));
+    events.push_back(Json::object(
+        {{"time_unix_nano", event.time_ns}, {"name", event.name}, {"attributes", attributes_json(event.attributes)}}));
   }
   if (events.size() > 0) json.set("events", std::move(events));
   if (span.links.is_array()) {
     Json links = Json::array();
     for (const Json& link : span.links.items()) {
-      Json one = Json::object({{"trace_id", base64_of_hex(link.str("trace_id"))}, {"span_id", base64_of_hex(link.str("span_id"))}});
+      Json one = Json::object(
+          {{"trace_id", base64_of_hex(link.str("trace_id"))}, {"span_id", base64_of_hex(link.str("span_id"))}});
       if (link["attributes"].is_object()) one.set("attributes", attributes_json(link["attributes"]));
       links.push_back(std::move(one));
     }
@@ -90,9 +97,10 @@ Json assessment_json(const Assessment& a) {
   } else if (a.kind == "expectation") {
     // protobuf's Value turns 1 into 1.0 inside lists and objects; as text it stays what it was.
     const bool plain = !a.value.is_array() && !a.value.is_object();
-    json.set("expectation", plain ? Json::object({{"value", a.value}})
-                                  : Json::object({{"serialized_value", Json::object({{"serialization_format", "JSON_FORMAT"},
-                                                                                     {"value", a.value.dump()}})}}));
+    json.set("expectation",
+             plain ? Json::object({{"value", a.value}})
+                   : Json::object({{"serialized_value", Json::object({{"serialization_format", "JSON_FORMAT"},
+                                                                      {"value", a.value.dump()}})}}));
   } else {
     json.set("issue", Json::object({{"issue_name", a.value.is_string() ? a.value : Json(a.name)}}));
   }
@@ -115,7 +123,8 @@ Assessment assessment_of(const Json& json) {
   const int kinds = static_cast<int>(json["feedback"].is_object()) + static_cast<int>(json["expectation"].is_object()) +
                     static_cast<int>(json["issue"].is_object());
   if (kinds > 1) {
-    throw Error(ErrorCode::kInvalidArgument, "assessment '{}' is exactly one of feedback, expectation and issue, not several", a.name);
+    throw Error(ErrorCode::kInvalidArgument,
+                "assessment '{}' is exactly one of feedback, expectation and issue, not several", a.name);
   }
   if (json["feedback"].is_object()) {
     a.kind = "feedback";
@@ -124,8 +133,9 @@ Assessment assessment_of(const Json& json) {
   } else if (json["expectation"].is_object()) {
     a.kind = "expectation";
     const Json& expectation = json["expectation"];
-    a.value = expectation["serialized_value"].is_object() ? Json::parse(expectation["serialized_value"].str("value", "null"))
-                                                          : expectation["value"];
+    a.value = expectation["serialized_value"].is_object()
+                  ? Json::parse(expectation["serialized_value"].str("value", "null"))
+                  : expectation["value"];
     a.error = json["error"];
   } else if (json["issue"].is_object()) {
     a.kind = "issue";
@@ -162,13 +172,14 @@ Json trace_info_v3(const tracking::TraceInfo& info) {
 }
 
 Json trace_info_v2(const tracking::TraceInfo& info) {
-  return Json::object({{"request_id", info.trace_id},
-                       {"experiment_id", info.experiment_id},
-                       {"timestamp_ms", info.request_time.millis()},
-                       {"execution_time_ms", info.execution_ms},
-                       {"status", info.state == "STATE_UNSPECIFIED" ? "TRACE_STATUS_UNSPECIFIED" : std::string_view(info.state)},
-                       {"request_metadata", pairs_json(info.metadata)},
-                       {"tags", pairs_json(info.tags)}});
+  return Json::object(
+      {{"request_id", info.trace_id},
+       {"experiment_id", info.experiment_id},
+       {"timestamp_ms", info.request_time.millis()},
+       {"execution_time_ms", info.execution_ms},
+       {"status", info.state == "STATE_UNSPECIFIED" ? "TRACE_STATUS_UNSPECIFIED" : std::string_view(info.state)},
+       {"request_metadata", pairs_json(info.metadata)},
+       {"tags", pairs_json(info.tags)}});
 }
 
 Json trace_json(const tracking::Trace& trace) {

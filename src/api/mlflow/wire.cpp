@@ -12,12 +12,14 @@ namespace {
 
 [[noreturn]] void invalid(std::string_view path, const Json& value, std::string_view why) {
   throw Error(ErrorCode::kInvalidArgument,
-              "Invalid value {} for parameter '{}' supplied: {}. See the API docs for more information about request parameters.",
+              "Invalid value {} for parameter '{}' supplied: {}. See the API docs for more information about request "
+              "parameters.",
               value.dump().substr(0, 200), path, why)
       .with_param(std::string(path));
 }
 
-Route route_of(net::Method method, std::string_view path, std::string_view name, std::string_view summary, std::vector<Field> fields) {
+Route route_of(net::Method method, std::string_view path, std::string_view name, std::string_view summary,
+               std::vector<Field> fields) {
   return {.method = method,
           .path = lakeloop::format("/api/{}", path),
           .scope = Scope::authenticated(),
@@ -47,8 +49,10 @@ void add_raw(Routes& routes, net::Method method, std::string_view path, std::str
 }
 
 void missing(std::string_view path) {
-  throw Error(ErrorCode::kInvalidArgument,
-              "Missing value for required parameter '{}'. See the API docs for more information about request parameters.", path)
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      "Missing value for required parameter '{}'. See the API docs for more information about request parameters.",
+      path)
       .with_param(std::string(path));
 }
 
@@ -106,7 +110,8 @@ std::vector<std::pair<std::string, std::string>> pair_list_of(const Json& list, 
     if (key.is_null()) missing(lakeloop::format("{}[{}].key", name, i));
     if (!key.is_string()) invalid(lakeloop::format("{}[{}].key", name, i), key, "it must be a string");
     const Json& value = item["value"];
-    if (!value.is_null() && !value.is_string()) invalid(lakeloop::format("{}[{}].value", name, i), value, "it must be a string");
+    if (!value.is_null() && !value.is_string())
+      invalid(lakeloop::format("{}[{}].value", name, i), value, "it must be a string");
     pairs.emplace_back(key.as_string(), value.string_or(""));
   }
   return pairs;
@@ -141,7 +146,8 @@ std::int64_t duration_ms_of(const Json& value, std::string_view name) {
   if (value.is_null()) return 0;
   if (value.is_int()) return value.as_int();
   if (value.is_string() && value.as_string().ends_with('s')) {
-    const auto seconds = parse_number<double>(std::string_view(value.as_string()).substr(0, value.as_string().size() - 1));
+    const auto seconds =
+        parse_number<double>(std::string_view(value.as_string()).substr(0, value.as_string().size() - 1));
     if (seconds && std::abs(*seconds) < 1e12) return std::llround(*seconds * 1000);
   }
   invalid(name, value, "it must be a duration as \"1.5s\"");
@@ -168,12 +174,15 @@ tracking::Search search_of(const Call& call, std::int64_t default_results) {
   search.experiment_ids = strings_of(call.fields["experiment_ids"], "experiment_ids");
   search.filter = call.str("filter");
   search.order_by = strings_of(call.fields["order_by"], "order_by");
-  search.page = {.max_results = optional_integer(call, "max_results").value_or(default_results), .page_token = call.str("page_token")};
+  search.page = {.max_results = optional_integer(call, "max_results").value_or(default_results),
+                 .page_token = call.str("page_token")};
   return search;
 }
 
 tracking::Metric metric_of(const Json& json, const std::string& path) {
-  const auto at = [&](std::string_view name) { return path.empty() ? std::string(name) : lakeloop::format("{}.{}", path, name); };
+  const auto at = [&](std::string_view name) {
+    return path.empty() ? std::string(name) : lakeloop::format("{}.{}", path, name);
+  };
   tracking::Metric metric;
   if (!json["key"].is_string()) missing(at("key"));
   metric.key = json.str("key");
@@ -207,7 +216,8 @@ Json map_json(const Tags& tags) {
 }
 
 Json json_of(const tracking::Metric& metric) {
-  Json json = Json::object({{"key", metric.key}, {"value", metric.value}, {"timestamp", metric.timestamp}, {"step", metric.step}});
+  Json json = Json::object(
+      {{"key", metric.key}, {"value", metric.value}, {"timestamp", metric.timestamp}, {"step", metric.step}});
   if (!metric.dataset_name.empty()) json.set("dataset_name", metric.dataset_name);
   if (!metric.dataset_digest.empty()) json.set("dataset_digest", metric.dataset_digest);
   if (!metric.model_id.empty()) json.set("model_id", metric.model_id);

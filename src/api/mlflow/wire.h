@@ -1,7 +1,7 @@
 #pragma once
 
-// MLflow's JSON (protobuf's mapping with snake_case names): int64 as number or string, doubles that are not finite as texts,
-// lists of {key, value} for maps, RFC 3339 times. Fields that are not set are left out.
+// MLflow's JSON (protobuf's mapping with snake_case names): int64 as number or string, doubles that are not finite as
+// texts, lists of {key, value} for maps, RFC 3339 times. Fields that are not set are left out.
 
 #include <map>
 #include <optional>
@@ -25,11 +25,11 @@ void add_raw(Routes& routes, net::Method method, std::string_view path, std::str
 
 // --- reading
 [[noreturn]] void missing(std::string_view path);
-std::optional<std::int64_t> integer_of(const Json& value);  // a number, or its text
+std::optional<std::int64_t> integer_of(const Json& value);   // a number, or its text
 double number_of(const Json& value, std::string_view path);  // "NaN", "Infinity", "-Infinity" too
 std::optional<std::int64_t> optional_integer(const Call& call, std::string_view name);
 std::vector<std::string> strings_of(const Json& list, std::string_view name);
-Tags pairs_of(const Json& list, std::string_view name);                 // [{key, value}]
+Tags pairs_of(const Json& list, std::string_view name);  // [{key, value}]
 std::vector<std::pair<std::string, std::string>> pair_list_of(const Json& list, std::string_view name);
 Tags map_of(const Json& object, std::string_view name);                 // {key: value}
 Timestamp timestamp_of(const Json& value, std::string_view name);       // RFC 3339, or a number of milliseconds

@@ -11,7 +11,8 @@
 namespace lakeloop::api::otlp {
 
 std::vector<tracking::ResourceSpans> decode_protobuf(std::string_view bytes);
-// OTLP's JSON: hex ids, lowerCamelCase (snake_case is taken too), 64-bit integers as text or number, enums as number or name.
+// OTLP's JSON: hex ids, lowerCamelCase (snake_case is taken too), 64-bit integers as text or number, enums as number or
+// name.
 std::vector<tracking::ResourceSpans> decode_json(std::string_view text);
 
 // Shared: ids as lower-case hex of the right length; "" where `optional` and empty.

@@ -27,7 +27,9 @@ std::int64_t nanos(const Json& value) {
   if (value.is_null()) return 0;
   if (value.is_int()) return value.as_int();
   const auto number = value.is_string() ? parse_number<std::int64_t>(value.as_string()) : std::nullopt;
-  if (!number) throw Error(ErrorCode::kInvalidArgument, "Cannot convert OpenTelemetry span to MLflow span: '{}' is not a time", value.dump().substr(0, 60));
+  if (!number)
+    throw Error(ErrorCode::kInvalidArgument, "Cannot convert OpenTelemetry span to MLflow span: '{}' is not a time",
+                value.dump().substr(0, 60));
   return *number;
 }
 
@@ -35,7 +37,8 @@ Json any_value(const Json& json);
 
 Json attributes_of(const Json& value) {
   Json attributes = Json::object();
-  for (const Json& item : list(value, "attributes must be a list")) attributes.set(item.str("key"), any_value(item["value"]));
+  for (const Json& item : list(value, "attributes must be a list"))
+    attributes.set(item.str("key"), any_value(item["value"]));
   return attributes;
 }
 
@@ -85,18 +88,20 @@ tracking::Span span_of(const Json& json) {
   span.span_id = id_of(field(json, "spanId", "span_id"), "span_id", 16, false);
   span.parent_id = id_of(field(json, "parentSpanId", "parent_span_id"), "parent_span_id", 16, true);
   span.name = json.str("name");
-  span.kind = enum_of(json["kind"], {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT",
-                                     "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"});
+  span.kind = enum_of(json["kind"], {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
+                                     "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"});
   span.start_ns = nanos(field(json, "startTimeUnixNano", "start_time_unix_nano"));
   span.end_ns = nanos(field(json, "endTimeUnixNano", "end_time_unix_nano"));
   span.attributes = attributes_of(json["attributes"]);
   for (const Json& event : list(json["events"], "events must be a list")) {
-    span.events.push_back({nanos(field(event, "timeUnixNano", "time_unix_nano")), event.str("name"), attributes_of(event["attributes"])});
+    span.events.push_back(
+        {nanos(field(event, "timeUnixNano", "time_unix_nano")), event.str("name"), attributes_of(event["attributes"])});
   }
   for (const Json& link : list(json["links"], "links must be a list")) {
     Json one = Json::object({{"trace_id", ascii_lower(field(link, "traceId", "trace_id").string_or(""))},
                              {"span_id", ascii_lower(field(link, "spanId", "span_id").string_or(""))}});
-    if (Json attributes = attributes_of(link["attributes"]); attributes.size() > 0) one.set("attributes", std::move(attributes));
+    if (Json attributes = attributes_of(link["attributes"]); attributes.size() > 0)
+      one.set("attributes", std::move(attributes));
     span.links.push_back(std::move(one));
   }
   span.status_code = enum_of(json["status"]["code"], {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"});
@@ -110,12 +115,16 @@ std::string checked_id(std::string_view what, std::string hex, std::size_t digit
   if (optional && (hex.empty() || hex.find_first_not_of('0') == std::string::npos)) return {};
   if (hex.size() != digits || hex.find_first_not_of("0123456789abcdef") != std::string::npos ||
       hex.find_first_not_of('0') == std::string::npos) {
-    throw Error(ErrorCode::kInvalidArgument, "Cannot convert OpenTelemetry span to MLflow span: {} must be {} hex digits, not all zero", what, digits);
+    throw Error(ErrorCode::kInvalidArgument,
+                "Cannot convert OpenTelemetry span to MLflow span: {} must be {} hex digits, not all zero", what,
+                digits);
   }
   return hex;
 }
 
-std::string text_of_value(const Json& value) { return value.is_string() ? value.as_string() : value.dump(); }
+std::string text_of_value(const Json& value) {
+  return value.is_string() ? value.as_string() : value.dump();
+}
 
 std::vector<tracking::ResourceSpans> decode_json(std::string_view text) {
   Json request;

@@ -17,13 +17,18 @@ using protozero::pbf_reader;
 constexpr std::uint32_t bytes_field(std::uint32_t number) {
   return protozero::tag_and_type(number, protozero::pbf_wire_type::length_delimited);
 }
-constexpr std::uint32_t varint_field(std::uint32_t number) { return protozero::tag_and_type(number, protozero::pbf_wire_type::varint); }
-constexpr std::uint32_t fixed64_field(std::uint32_t number) { return protozero::tag_and_type(number, protozero::pbf_wire_type::fixed64); }
+constexpr std::uint32_t varint_field(std::uint32_t number) {
+  return protozero::tag_and_type(number, protozero::pbf_wire_type::varint);
+}
+constexpr std::uint32_t fixed64_field(std::uint32_t number) {
+  return protozero::tag_and_type(number, protozero::pbf_wire_type::fixed64);
+}
 
 std::string text(pbf_reader& reader) {
   const auto view = reader.get_view();
   const std::string_view bytes(view.data(), view.size());
-  if (!codec::is_valid_utf8(bytes)) throw Error(ErrorCode::kMalformedRequest, "Invalid OpenTelemetry format: a text is not UTF-8");
+  if (!codec::is_valid_utf8(bytes))
+    throw Error(ErrorCode::kMalformedRequest, "Invalid OpenTelemetry format: a text is not UTF-8");
   return std::string(bytes);
 }
 
@@ -34,7 +39,8 @@ std::string hex(pbf_reader& reader) {
 
 std::int64_t nanos(std::uint64_t value) {
   if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    throw Error(ErrorCode::kInvalidArgument, "Cannot convert OpenTelemetry span to MLflow span: a time is beyond the year 2262");
+    throw Error(ErrorCode::kInvalidArgument,
+                "Cannot convert OpenTelemetry span to MLflow span: a time is beyond the year 2262");
   }
   return static_cast<std::int64_t>(value);
 }
@@ -46,23 +52,37 @@ void key_value(pbf_reader reader, Json& object, std::size_t depth) {
   Json value;
   while (reader.next()) {
     switch (reader.tag_and_type()) {
-      case bytes_field(1): key = text(reader); break;
-      case bytes_field(2): value = any_value(reader.get_message(), depth); break;
-      default: reader.skip();
+      case bytes_field(1):
+        key = text(reader);
+        break;
+      case bytes_field(2):
+        value = any_value(reader.get_message(), depth);
+        break;
+      default:
+        reader.skip();
     }
   }
   object.set(key, std::move(value));
 }
 
 Json any_value(pbf_reader reader, std::size_t depth) {
-  if (depth > limits::kJsonDepth / 2) throw Error(ErrorCode::kMalformedRequest, "Invalid OpenTelemetry format: an attribute is nested too deep");
+  if (depth > limits::kJsonDepth / 2)
+    throw Error(ErrorCode::kMalformedRequest, "Invalid OpenTelemetry format: an attribute is nested too deep");
   Json value;
   while (reader.next()) {
     switch (reader.tag_and_type()) {
-      case bytes_field(1): value = text(reader); break;
-      case varint_field(2): value = reader.get_bool(); break;
-      case varint_field(3): value = reader.get_int64(); break;
-      case fixed64_field(4): value = reader.get_double(); break;
+      case bytes_field(1):
+        value = text(reader);
+        break;
+      case varint_field(2):
+        value = reader.get_bool();
+        break;
+      case varint_field(3):
+        value = reader.get_int64();
+        break;
+      case fixed64_field(4):
+        value = reader.get_double();
+        break;
       case bytes_field(5): {
         value = Json::array();
         pbf_reader list = reader.get_message();
@@ -92,7 +112,8 @@ Json any_value(pbf_reader reader, std::size_t depth) {
         value = codec::base64_encode(std::string_view(view.data(), view.size()));
         break;
       }
-      default: reader.skip();
+      default:
+        reader.skip();
     }
   }
   return value;
@@ -102,10 +123,17 @@ tracking::SpanEvent event_of(pbf_reader reader) {
   tracking::SpanEvent event;
   while (reader.next()) {
     switch (reader.tag_and_type()) {
-      case fixed64_field(1): event.time_ns = nanos(reader.get_fixed64()); break;
-      case bytes_field(2): event.name = text(reader); break;
-      case bytes_field(3): key_value(reader.get_message(), event.attributes, 0); break;
-      default: reader.skip();
+      case fixed64_field(1):
+        event.time_ns = nanos(reader.get_fixed64());
+        break;
+      case bytes_field(2):
+        event.name = text(reader);
+        break;
+      case bytes_field(3):
+        key_value(reader.get_message(), event.attributes, 0);
+        break;
+      default:
+        reader.skip();
     }
   }
   return event;
@@ -116,10 +144,17 @@ Json link_of(pbf_reader reader) {
   Json attributes = Json::object();
   while (reader.next()) {
     switch (reader.tag_and_type()) {
-      case bytes_field(1): link.set("trace_id", hex(reader)); break;
-      case bytes_field(2): link.set("span_id", hex(reader)); break;
-      case bytes_field(4): key_value(reader.get_message(), attributes, 0); break;
-      default: reader.skip();
+      case bytes_field(1):
+        link.set("trace_id", hex(reader));
+        break;
+      case bytes_field(2):
+        link.set("span_id", hex(reader));
+        break;
+      case bytes_field(4):
+        key_value(reader.get_message(), attributes, 0);
+        break;
+      default:
+        reader.skip();
     }
   }
   if (attributes.size() > 0) link.set("attributes", std::move(attributes));
@@ -130,28 +165,54 @@ tracking::Span span_of(pbf_reader reader) {
   tracking::Span span;
   while (reader.next()) {
     switch (reader.tag_and_type()) {
-      case bytes_field(1): span.trace_id = hex(reader); break;
-      case bytes_field(2): span.span_id = hex(reader); break;
-      case bytes_field(4): span.parent_id = hex(reader); break;
-      case bytes_field(5): span.name = text(reader); break;
-      case varint_field(6): span.kind = reader.get_enum(); break;
-      case fixed64_field(7): span.start_ns = nanos(reader.get_fixed64()); break;
-      case fixed64_field(8): span.end_ns = nanos(reader.get_fixed64()); break;
-      case bytes_field(9): key_value(reader.get_message(), span.attributes, 0); break;
-      case bytes_field(11): span.events.push_back(event_of(reader.get_message())); break;
-      case bytes_field(13): span.links.push_back(link_of(reader.get_message())); break;
+      case bytes_field(1):
+        span.trace_id = hex(reader);
+        break;
+      case bytes_field(2):
+        span.span_id = hex(reader);
+        break;
+      case bytes_field(4):
+        span.parent_id = hex(reader);
+        break;
+      case bytes_field(5):
+        span.name = text(reader);
+        break;
+      case varint_field(6):
+        span.kind = reader.get_enum();
+        break;
+      case fixed64_field(7):
+        span.start_ns = nanos(reader.get_fixed64());
+        break;
+      case fixed64_field(8):
+        span.end_ns = nanos(reader.get_fixed64());
+        break;
+      case bytes_field(9):
+        key_value(reader.get_message(), span.attributes, 0);
+        break;
+      case bytes_field(11):
+        span.events.push_back(event_of(reader.get_message()));
+        break;
+      case bytes_field(13):
+        span.links.push_back(link_of(reader.get_message()));
+        break;
       case bytes_field(15): {
         pbf_reader status = reader.get_message();
         while (status.next()) {
           switch (status.tag_and_type()) {
-            case bytes_field(2): span.status_message = text(status); break;
-            case varint_field(3): span.status_code = status.get_enum(); break;
-            default: status.skip();
+            case bytes_field(2):
+              span.status_message = text(status);
+              break;
+            case varint_field(3):
+              span.status_code = status.get_enum();
+              break;
+            default:
+              status.skip();
           }
         }
         break;
       }
-      default: reader.skip();
+      default:
+        reader.skip();
     }
   }
   span.trace_id = checked_id("trace_id", std::move(span.trace_id), 32, false);

@@ -14,7 +14,8 @@ namespace {
 using protozero::pbf_writer;
 
 // A request with one span, as an exporter writes it.
-std::string request(const std::function<void(pbf_writer&)>& more = {}, std::string_view trace_id = "0123456789abcdef0123456789abcdef") {
+std::string request(const std::function<void(pbf_writer&)>& more = {},
+                    std::string_view trace_id = "0123456789abcdef0123456789abcdef") {
   std::string bytes;
   pbf_writer top(bytes);
   pbf_writer resource_spans(top, 1);
@@ -91,7 +92,13 @@ TEST(OtlpProtobuf, RefusesWhatIsNone) {
   for (int i = 0; i < 100'000; ++i) {
     std::string value;
     pbf_writer writer(value);
-    writer.add_message(5, deep.empty() ? "" : [&] { std::string list; pbf_writer l(list); l.add_message(1, deep); return list; }());
+    writer.add_message(
+        5, deep.empty() ? "" : [&] {
+          std::string list;
+          pbf_writer l(list);
+          l.add_message(1, deep);
+          return list;
+        }());
     deep = std::move(value);
     if (deep.size() > 20'000) break;
   }
@@ -117,7 +124,8 @@ RC_GTEST_PROP(OtlpProtobuf, AnyBytesEndWell, (const std::string& noise)) {
 }
 
 TEST(OtlpJson, ReadsBothSpellingsAndSaysTheSame) {
-  const auto camel = decode_json(R"({"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+  const auto camel = decode_json(
+      R"({"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
     "scopeSpans": [{"spans": [{"traceId": "0123456789ABCDEF0123456789abcdef", "spanId": "00000000000000a1", "parentSpanId": "", "name": "näme",
     "kind": "SPAN_KIND_CLIENT", "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": 1700000000250000000, "status": {"code": 2, "message": "bad"},
     "attributes": [{"key": "i", "value": {"intValue": "9007199254740993"}}, {"key": "a", "value": {"arrayValue": {"values": [{"boolValue": false}, {}]}}},
@@ -133,12 +141,18 @@ TEST(OtlpJson, ReadsBothSpellingsAndSaysTheSame) {
   const auto binary = decode_protobuf(request());
   EXPECT_EQ(span.start_ns, binary[0].spans[0].start_ns);
   EXPECT_EQ(camel[0].resource, binary[0].resource);
-  EXPECT_EQ(decode_json(R"({"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "0123456789abcdef0123456789abcdef", "span_id": "00000000000000a1"}]}]}]})").at(0).spans.size(), 1u);
+  EXPECT_EQ(
+      decode_json(
+          R"({"resource_spans": [{"scope_spans": [{"spans": [{"trace_id": "0123456789abcdef0123456789abcdef", "span_id": "00000000000000a1"}]}]}]})")
+          .at(0)
+          .spans.size(),
+      1u);
 }
 
 TEST(OtlpJson, RefusesWhatIsNone) {
-  for (const char* text : {"", "[]", "{", R"({"resourceSpans": {}})", R"({"resourceSpans": [{"scopeSpans": [{"spans": [1]}]}]})",
-                           R"({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]})"}) {
+  for (const char* text :
+       {"", "[]", "{", R"({"resourceSpans": {}})", R"({"resourceSpans": [{"scopeSpans": [{"spans": [1]}]}]})",
+        R"({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]})"}) {
     EXPECT_THROW((void)decode_json(text), Error) << text;
   }
 }

@@ -12,7 +12,9 @@ namespace {
 constexpr std::string_view kProtobuf = "application/x-protobuf";
 constexpr std::string_view kJson = "application/json";
 
-net::Response unprocessable(Json detail) { return net::Response::json(422, Json::object({{"detail", std::move(detail)}}).dump()); }
+net::Response unprocessable(Json detail) {
+  return net::Response::json(422, Json::object({{"detail", std::move(detail)}}).dump());
+}
 
 std::string body_of(const net::Request& request) {
   const std::string encoding = ascii_lower(trim(request.headers.get("content-encoding")));
@@ -39,8 +41,10 @@ void link_to_run(tracking::Tracking& tracking, Call& call, const std::vector<tra
   // The spans are stored: a run that is gone or not the caller's must not make the exporter send them again.
   try {
     for (std::size_t at = 0; at < ended.size(); at += 100) {
-      tracking.link_traces_to_run(call.who, {ended.begin() + static_cast<std::ptrdiff_t>(at),
-                                             ended.begin() + static_cast<std::ptrdiff_t>(std::min(at + 100, ended.size()))}, run_id);
+      tracking.link_traces_to_run(call.who,
+                                  {ended.begin() + static_cast<std::ptrdiff_t>(at),
+                                   ended.begin() + static_cast<std::ptrdiff_t>(std::min(at + 100, ended.size()))},
+                                  run_id);
     }
   } catch (const Error& error) {
     log_warning("otlp_traces_not_linked", {{"request_id", call.request_id}, {"error", error.message()}});
@@ -53,13 +57,15 @@ void export_traces(tracking::Tracking& tracking, Call& call, net::ResponseWriter
   const std::string experiment_id(call.http.headers.get("x-mlflow-experiment-id"));
   if (experiment_id.empty()) {
     // FastAPI's shape.
-    return writer.send(unprocessable(Json::array({Json::object({{"type", "missing"},
-                                                                {"loc", Json::array({"header", "x-mlflow-experiment-id"})},
-                                                                {"msg", "Field required"},
-                                                                {"input", nullptr}})})));
+    return writer.send(
+        unprocessable(Json::array({Json::object({{"type", "missing"},
+                                                 {"loc", Json::array({"header", "x-mlflow-experiment-id"})},
+                                                 {"msg", "Field required"},
+                                                 {"input", nullptr}})})));
   }
   if (media_type != kProtobuf && media_type != kJson) {
-    throw Error(ErrorCode::kMalformedRequest, "Invalid Content-Type: {}. Expected: application/x-protobuf or application/json", content_type);
+    throw Error(ErrorCode::kMalformedRequest,
+                "Invalid Content-Type: {}. Expected: application/x-protobuf or application/json", content_type);
   }
   const std::string body = body_of(call.http);
   std::vector<tracking::ResourceSpans> batches;
@@ -74,7 +80,8 @@ void export_traces(tracking::Tracking& tracking, Call& call, net::ResponseWriter
   link_to_run(tracking, call, batches);
   net::Response response;
   response.headers.set("content-type", media_type);
-  if (media_type == kJson) response.body = "{}";  // ExportTraceServiceResponse without partial_success, in both encodings
+  if (media_type == kJson)
+    response.body = "{}";  // ExportTraceServiceResponse without partial_success, in both encodings
   writer.send(std::move(response));
 }
 
