@@ -83,8 +83,8 @@ TEST(DeltaChange, UpsertReplacesInsertsDeletes) {
   EXPECT_EQ(result.updated, 1);
   EXPECT_EQ(result.deleted, 1);
   EXPECT_THAT(rows_of(table), ElementsAre("[1,\"new\"]", "[2,null]", "[7,\"seven\"]"));
-  EXPECT_THAT(changes_of(table, 2, 2),
-              ElementsAre("2 delete [3,\"drop\"]", "2 insert [7,\"seven\"]", "2 post [1,\"new\"]", "2 pre [1,\"keep\"]"));
+  EXPECT_THAT(changes_of(table, 2, 2), ElementsAre("2 delete [3,\"drop\"]", "2 insert [7,\"seven\"]",
+                                                   "2 post [1,\"new\"]", "2 pre [1,\"keep\"]"));
   // Only new keys: no file is touched, so the feed needs no files of its own.
   table.upsert({"id", {{8, "eight"}}, {}});
   EXPECT_THAT(changes_of(table, 3, 3), ElementsAre("3 insert [8,\"eight\"]"));
@@ -113,10 +113,12 @@ TEST(DeltaChange, PartitionedTablesMoveRows) {
   EXPECT_THAT(table.snapshot().files, SizeIs(3));
   EXPECT_EQ(table.update_where({{"s", "'keep'"}}, "s = 'drop' OR s IS NULL", {}).updated, 2);
   EXPECT_THAT(rows_of(table), ElementsAre("[1,\"keep\"]", "[2,\"keep\"]", "[3,\"keep\"]"));
-  EXPECT_THAT(changes_of(table, 2, 2), ElementsAre("2 post [2,\"keep\"]", "2 post [3,\"keep\"]", "2 pre [2,null]", "2 pre [3,\"drop\"]"));
+  EXPECT_THAT(changes_of(table, 2, 2),
+              ElementsAre("2 post [2,\"keep\"]", "2 post [3,\"keep\"]", "2 pre [2,null]", "2 pre [3,\"drop\"]"));
   table.upsert({"id", {{2, "a/b"}}, {1}});
   EXPECT_THAT(rows_of(table), ElementsAre("[2,\"a/b\"]", "[3,\"keep\"]"));
-  EXPECT_THAT(changes_of(table, 3, 3), ElementsAre("3 delete [1,\"keep\"]", "3 post [2,\"a/b\"]", "3 pre [2,\"keep\"]"));
+  EXPECT_THAT(changes_of(table, 3, 3),
+              ElementsAre("3 delete [1,\"keep\"]", "3 post [2,\"a/b\"]", "3 pre [2,\"keep\"]"));
 }
 
 TEST(DeltaChange, FeedInBatchesAndItsLimits) {
@@ -160,11 +162,12 @@ TEST(DeltaChange, FeedOfAVacuumedVersionIsGone) {
 TEST(DeltaChange, TheFeedIsSwitchedOnForOldProtocols) {
   const TestFolder folder;
   auto table = keep_drop(folder);
-  const auto metadata = Json::object({{"metaData", Json::object({{"id", "i"},
-                                                                 {"format", Json::object({{"provider", "parquet"}})},
-                                                                 {"schemaString", schema_to_json(table.snapshot().schema).dump()},
-                                                                 {"partitionColumns", Json::array()},
-                                                                 {"configuration", Json::object()}})}});
+  const auto metadata =
+      Json::object({{"metaData", Json::object({{"id", "i"},
+                                               {"format", Json::object({{"provider", "parquet"}})},
+                                               {"schemaString", schema_to_json(table.snapshot().schema).dump()},
+                                               {"partitionColumns", Json::array()},
+                                               {"configuration", Json::object()}})}});
   folder.store()->put("old/_delta_log/00000000000000000000.json",
                       "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n" + metadata.dump() + "\n");
   auto old = Table::open(folder.store(), "old");
@@ -225,15 +228,22 @@ TEST(DeltaStats, TextBoundsFollowSparksRule) {
 TEST(DeltaStats, OfAWrittenFile) {
   const TestFolder folder;
   CreateOptions options;
-  options.schema = schema_of({{"l", "bigint"}, {"st", "struct<x:int,y:string>"}, {"d", "double"}, {"m", "decimal(10,2)"}, {"t", "timestamp"},
-                              {"day", "date"}, {"b", "boolean"}, {"a", "array<int>"}});
+  options.schema = schema_of({{"l", "bigint"},
+                              {"st", "struct<x:int,y:string>"},
+                              {"d", "double"},
+                              {"m", "decimal(10,2)"},
+                              {"t", "timestamp"},
+                              {"day", "date"},
+                              {"b", "boolean"},
+                              {"a", "array<int>"}});
   auto table = Table::create(folder.store(), "t", options);
   table.append({{1, Json::object({{"x", 5}, {"y", "q"}}), 1.5, "1.10", 1700000000123456, 0, true, Json::array({1})},
                 {9, nullptr, "NaN", "-7.00", nullptr, 1, nullptr, nullptr}});
-  EXPECT_EQ(table.snapshot().files.at(0).stats,
-            R"({"numRecords":2,"minValues":{"l":1,"st":{"x":5,"y":"q"},"d":1.5,"m":-7.00,"t":"2023-11-14T22:13:20.123456Z","day":"1970-01-01"},)"
-            R"("maxValues":{"l":9,"st":{"x":5,"y":"q"},"m":1.10,"t":"2023-11-14T22:13:20.123456Z","day":"1970-01-02"},)"
-            R"("nullCount":{"l":0,"st":{"x":1,"y":1},"d":0,"m":0,"t":1,"day":0,"b":1,"a":1}})");
+  EXPECT_EQ(
+      table.snapshot().files.at(0).stats,
+      R"({"numRecords":2,"minValues":{"l":1,"st":{"x":5,"y":"q"},"d":1.5,"m":-7.00,"t":"2023-11-14T22:13:20.123456Z","day":"1970-01-01"},)"
+      R"("maxValues":{"l":9,"st":{"x":5,"y":"q"},"m":1.10,"t":"2023-11-14T22:13:20.123456Z","day":"1970-01-02"},)"
+      R"("nullCount":{"l":0,"st":{"x":1,"y":1},"d":0,"m":0,"t":1,"day":0,"b":1,"a":1}})");
 }
 
 TEST(DeltaStats, OnlyTheFirstColumnsAreIndexed) {
@@ -266,7 +276,8 @@ Transaction ours(bool reads, std::vector<std::string> removes = {}, bool metadat
   return transaction;
 }
 
-Actions theirs(bool blind, std::vector<std::string> adds, std::vector<std::string> removes = {}, bool data_change = true) {
+Actions theirs(bool blind, std::vector<std::string> adds, std::vector<std::string> removes = {},
+               bool data_change = true) {
   Actions actions;
   actions.info = Json::object({{"isBlindAppend", blind}});
   for (const auto& path : adds) {
@@ -292,7 +303,9 @@ TEST(DeltaConflict, Matrix) {
   const auto append = theirs(true, {"new"});
   const auto change = theirs(false, {"a2"}, {"a"});
   const auto compaction = theirs(false, {"ab"}, {"a", "b"}, false);
-  const auto conflict = [](const Transaction& mine, const Actions& winner) { return find_conflict(mine, winner).has_value(); };
+  const auto conflict = [](const Transaction& mine, const Actions& winner) {
+    return find_conflict(mine, winner).has_value();
+  };
   // blind append
   EXPECT_FALSE(conflict(ours(false), append));
   EXPECT_FALSE(conflict(ours(false), change));
@@ -326,9 +339,13 @@ TEST(DeltaConflict, ADeleteThatLostItsFileSaysWhoWon) {
       return inner_->put_if_absent(key, bytes);
     }
     std::string get(std::string_view key) override { return inner_->get(key); }
-    std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override { return inner_->get_range(key, offset, size); }
+    std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override {
+      return inner_->get_range(key, offset, size);
+    }
     std::optional<storage::ObjectInfo> head(std::string_view key) override { return inner_->head(key); }
-    std::vector<storage::ObjectInfo> list(std::string_view prefix, std::string_view after) override { return inner_->list(prefix, after); }
+    std::vector<storage::ObjectInfo> list(std::string_view prefix, std::string_view after) override {
+      return inner_->list(prefix, after);
+    }
     void remove(std::string_view key) override { inner_->remove(key); }
     std::string location(std::string_view key) const override { return inner_->location(key); }
 

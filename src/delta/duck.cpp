@@ -48,8 +48,8 @@ struct Chunk {
   ~Chunk() { duckdb_destroy_data_chunk(&value); }
 };
 
-// DuckDB binds only parameters numbered without gaps, but one part of a change may use $2 and not $1. Numbers the used ones
-// anew and lists them in that order. Knows strings, identifiers, dollar quotes and comments.
+// DuckDB binds only parameters numbered without gaps, but one part of a change may use $2 and not $1. Numbers the used
+// ones anew and lists them in that order. Knows strings, identifiers, dollar quotes and comments.
 class ParameterText {
  public:
   explicit ParameterText(std::string_view sql) : sql_(sql) {
@@ -92,7 +92,9 @@ class ParameterText {
     text_ += part;
     at_ += part.size();
   }
-  void copy_past(std::size_t found, std::size_t length) { copy(found == std::string_view::npos ? found : found + length); }
+  void copy_past(std::size_t found, std::size_t length) {
+    copy(found == std::string_view::npos ? found : found + length);
+  }
 
   const std::string_view sql_;
   std::size_t at_ = 0;
@@ -125,7 +127,8 @@ struct Statement {
     for (idx_t i = 1; i <= used.size(); ++i) {
       const auto number = used[i - 1];
       if (number < 1 || number > parameters.size()) {
-        throw Error(ErrorCode::kInvalidArgument, "the statement uses the parameter ${}, {} were given", number, parameters.size());
+        throw Error(ErrorCode::kInvalidArgument, "the statement uses the parameter ${}, {} were given", number,
+                    parameters.size());
       }
       const auto parameter = parameter_value(parameters[number - 1], duckdb_param_type(value, i));
       if (duckdb_bind_value(value, i, parameter.get()) != DuckDBSuccess) {

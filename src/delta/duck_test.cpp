@@ -13,7 +13,9 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Json cell(std::string_view sql, const std::vector<Json>& parameters = {}) { return Duck().query(sql, parameters).rows.at(0).at(0); }
+Json cell(std::string_view sql, const std::vector<Json>& parameters = {}) {
+  return Duck().query(sql, parameters).rows.at(0).at(0);
+}
 
 Error error_of(const std::function<void()>& run) {
   try {
@@ -25,7 +27,8 @@ Error error_of(const std::function<void()>& run) {
 }
 
 TEST(Duck, TypesWithoutADeltaCounterpart) {
-  EXPECT_EQ(cell("SELECT 170141183460469231731687303715884105727::HUGEINT"), Json("170141183460469231731687303715884105727"));
+  EXPECT_EQ(cell("SELECT 170141183460469231731687303715884105727::HUGEINT"),
+            Json("170141183460469231731687303715884105727"));
   EXPECT_EQ(cell("SELECT -5::HUGEINT"), Json("-5"));
   EXPECT_EQ(cell("SELECT 18446744073709551615::UBIGINT"), Json("18446744073709551615"));
   EXPECT_EQ(cell("SELECT '0198c3f2-6f3a-7b1c-9d3e-1f2a3b4c5d6e'::UUID"), Json("0198c3f2-6f3a-7b1c-9d3e-1f2a3b4c5d6e"));
@@ -52,7 +55,8 @@ TEST(Duck, ParametersKeepTheirTypes) {
   EXPECT_EQ(count("b = $1", {"\xFF"}), 1);
   EXPECT_EQ(count("d = $3", {1, 2, "2026-01-02"}), 1);  // the others are for other statements
   EXPECT_EQ(cell("SELECT $1 || ' $2 ' || $3 -- $4\n", {"a", "b", "c"}), Json("a $2 c"));
-  EXPECT_EQ(cell("SELECT count(*) FROM range(5) WHERE range IN (SELECT unnest($1))", {Json::array({1, 3, 9})}), Json(2));
+  EXPECT_EQ(cell("SELECT count(*) FROM range(5) WHERE range IN (SELECT unnest($1))", {Json::array({1, 3, 9})}),
+            Json(2));
   EXPECT_EQ(cell("SELECT len($1)", {Json::array({"x", 1, nullptr})}), Json(3));
   EXPECT_EQ(cell("SELECT $1::VARCHAR", {"it's; DROP TABLE x"}), Json("it's; DROP TABLE x"));
   EXPECT_EQ(error_of([&] { count("d = $2", {1}); }).code(), ErrorCode::kInvalidArgument);
@@ -61,24 +65,28 @@ TEST(Duck, ParametersKeepTheirTypes) {
 TEST(Duck, ErrorsHaveCodes) {
   Duck duck;
   EXPECT_EQ(error_of([&] { duck.execute("SELEC 1"); }).code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error_of([&] { duck.query("SELECT * FROM read_parquet('/nonexistent/x.parquet')"); }).code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(error_of([&] { duck.query("SELECT * FROM read_parquet('/nonexistent/x.parquet')"); }).code(),
+            ErrorCode::kDataLoss);
   EXPECT_EQ(error_of([&] { duck.query("SELECT 'x'::INTEGER"); }).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { duck.execute(std::string("SELECT 1\0 2", 11)); }).code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(error_of([&] { duck.parse_select("DROP TABLE t"); }).code(), ErrorCode::kInvalidArgument);
   DuckDatabase small({1, "20MB"});
   Duck limited(small);
   limited.execute("SET temp_directory = ''");
-  EXPECT_EQ(error_of([&] { limited.query("SELECT list(range) FROM range(20000000)"); }).code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(error_of([&] { limited.query("SELECT list(range) FROM range(20000000)"); }).code(),
+            ErrorCode::kResourceExhausted);
 }
 
 TEST(Duck, DeadlinesAndCancellationEndAStatement) {
   Duck duck;
   const std::string endless = "SELECT sum(a.range * b.range) FROM range(1000000000) a, range(1000000) b";
-  EXPECT_EQ(error_of([&] { duck.query(endless, {}, Deadline::after(std::chrono::milliseconds(50))); }).code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(error_of([&] { duck.query(endless, {}, Deadline::after(std::chrono::milliseconds(50))); }).code(),
+            ErrorCode::kDeadlineExceeded);
   EXPECT_EQ(cell("SELECT 1"), Json(1));
   std::stop_source stop;
   std::jthread later([&] { stop.request_stop(); });
-  EXPECT_EQ(error_of([&] { duck.query(endless, {}, Deadline(Steady::time_point::max(), stop.get_token())); }).code(), ErrorCode::kCancelled);
+  EXPECT_EQ(error_of([&] { duck.query(endless, {}, Deadline(Steady::time_point::max(), stop.get_token())); }).code(),
+            ErrorCode::kCancelled);
   EXPECT_EQ(duck.query("SELECT 2").rows[0][0], Json(2));
 }
 
@@ -92,8 +100,8 @@ TEST(Duck, StreamsUntilToldToStop) {
   EXPECT_EQ(batches, 3);
   EXPECT_LT(rows, 100000U);
   EXPECT_EQ(error_of([] {
-              Duck().stream("SELECT CASE WHEN range = 90000 THEN error('late') ELSE range END FROM range(100000)", {}, {},
-                            [](const Rows&) { return true; });
+              Duck().stream("SELECT CASE WHEN range = 90000 THEN error('late') ELSE range END FROM range(100000)", {},
+                            {}, [](const Rows&) { return true; });
             }).code(),
             ErrorCode::kInvalidArgument);
 }
@@ -103,7 +111,8 @@ TEST(Duck, DescribesAndChecks) {
   const auto schema = duck.describe("SELECT 1 AS a, {'x': [1.5]} AS s");
   EXPECT_EQ(schema.at(1).type.text(), "struct<x:array<decimal(2,1)>>");
   duck.check_expression("a > 1 AND b LIKE '%x' OR c IN (1, 2) AND (SELECT max(v) FROM (VALUES (1)) t(v)) = 1", "it");
-  for (const auto* bad : {"", "1 FROM x", "a) FROM t WHERE (b", "(SELECT x FROM y)", "EXISTS (FROM range(3))", "1, 2) UNION SELECT (3"}) {
+  for (const auto* bad :
+       {"", "1 FROM x", "a) FROM t WHERE (b", "(SELECT x FROM y)", "EXISTS (FROM range(3))", "1, 2) UNION SELECT (3"}) {
     EXPECT_EQ(error_of([&] { duck.check_expression(bad, "it"); }).code(), ErrorCode::kInvalidArgument) << bad;
   }
   duck.check_order("a DESC NULLS LAST, lower(b)", "it");
@@ -113,8 +122,9 @@ TEST(Duck, DescribesAndChecks) {
 }
 
 TEST(DeltaSchema, TypesAsTextAndJson) {
-  for (const auto* text : {"string", "bigint", "int", "smallint", "tinyint", "float", "double", "decimal(10,2)", "boolean", "binary", "date",
-                           "timestamp", "timestamp_ntz", "void", "array<map<string,array<int>>>", "struct<a:int,`b c`:struct<d:decimal(38,18)>>"}) {
+  for (const auto* text : {"string", "bigint", "int", "smallint", "tinyint", "float", "double", "decimal(10,2)",
+                           "boolean", "binary", "date", "timestamp", "timestamp_ntz", "void",
+                           "array<map<string,array<int>>>", "struct<a:int,`b c`:struct<d:decimal(38,18)>>"}) {
     const auto type = type_from_text(text);
     EXPECT_EQ(type.text(), text);
     Field field;
@@ -124,14 +134,17 @@ TEST(DeltaSchema, TypesAsTextAndJson) {
   }
   EXPECT_EQ(type_from_text(" STRUCT < a : varchar(20) , b:LONG not null > ").text(), "struct<a:string,b:bigint>");
   EXPECT_EQ(type_from_text("decimal").text(), "decimal(10,0)");
-  for (const auto* bad : {"", "foo", "array<int", "array<int>>", "map<int>", "struct<a>", "decimal(39,1)", "int int", "struct<`a:int>"}) {
+  for (const auto* bad :
+       {"", "foo", "array<int", "array<int>>", "map<int>", "struct<a>", "decimal(39,1)", "int int", "struct<`a:int>"}) {
     const auto code = error_of([&] { (void)type_from_text(bad); }).code();
     EXPECT_TRUE(code == ErrorCode::kInvalidArgument || code == ErrorCode::kUnsupportedFeature) << bad;
   }
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "array<";
   EXPECT_EQ(error_of([&] { (void)type_from_text(deep); }).code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(error_of([] { (void)schema_from_json(Json::parse(R"({"type":"struct","fields":[{"name":"v","type":"variant"}]})")); }).code(),
+  EXPECT_EQ(error_of([] {
+              (void)schema_from_json(Json::parse(R"({"type":"struct","fields":[{"name":"v","type":"variant"}]})"));
+            }).code(),
             ErrorCode::kUnsupportedFeature);
 }
 

@@ -1,8 +1,8 @@
 // Faults: lost replies, racing processes, writers that are killed.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -41,9 +41,13 @@ class FailingStore final : public storage::ObjectStore {
     return now != Mode::kSaysFalseThoughOurs && won;
   }
   std::string get(std::string_view key) override { return inner_->get(key); }
-  std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override { return inner_->get_range(key, offset, size); }
+  std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override {
+    return inner_->get_range(key, offset, size);
+  }
   std::optional<storage::ObjectInfo> head(std::string_view key) override { return inner_->head(key); }
-  std::vector<storage::ObjectInfo> list(std::string_view prefix, std::string_view after) override { return inner_->list(prefix, after); }
+  std::vector<storage::ObjectInfo> list(std::string_view prefix, std::string_view after) override {
+    return inner_->list(prefix, after);
+  }
   void remove(std::string_view key) override { inner_->remove(key); }
   std::string location(std::string_view key) const override { return inner_->location(key); }
 
@@ -91,7 +95,8 @@ TEST(DeltaFault, ThreadsOfOneHandleAndOfMany) {
   EXPECT_TRUE(rows.contains("[-1,7]"));
 }
 
-// The body of a child process of the tests below: appends rows (writer, i), telling each acknowledged i on its standard output.
+// The body of a child process of the tests below: appends rows (writer, i), telling each acknowledged i on its standard
+// output.
 TEST(DeltaChild, Appends) {
   const auto* folder = std::getenv("DELTA_CHILD_FOLDER");
   if (!folder) GTEST_SKIP() << "only runs as a child";
@@ -99,7 +104,8 @@ TEST(DeltaChild, Appends) {
   const int count = std::atoi(std::getenv("DELTA_CHILD_COUNT"));
   const bool keyed = std::getenv("DELTA_CHILD_KEYED") != nullptr;
   auto table = Table::open(storage::open_local_store(folder), "t");
-  const auto acknowledged = open_file(std::filesystem::path(folder) / format("ack-{}", writer), O_WRONLY | O_CREAT | O_APPEND);
+  const auto acknowledged =
+      open_file(std::filesystem::path(folder) / format("ack-{}", writer), O_WRONLY | O_CREAT | O_APPEND);
   for (int i = 0; i < count; ++i) {
     if (keyed) {
       table.upsert({"id", {{0, i}, {writer * 1000 + i, i}}, {}});
@@ -113,8 +119,9 @@ TEST(DeltaChild, Appends) {
 class Child {
  public:
   Child(const TestFolder& folder, int writer, int count, bool keyed = false) {
-    std::vector<std::string> env = {"DELTA_CHILD_FOLDER=" + folder.path().string(), format("DELTA_CHILD_WRITER={}", writer),
-                                    format("DELTA_CHILD_COUNT={}", count), "PATH=/usr/bin"};
+    std::vector<std::string> env = {"DELTA_CHILD_FOLDER=" + folder.path().string(),
+                                    format("DELTA_CHILD_WRITER={}", writer), format("DELTA_CHILD_COUNT={}", count),
+                                    "PATH=/usr/bin"};
     if (keyed) env.emplace_back("DELTA_CHILD_KEYED=1");
     std::vector<char*> pointers;
     for (auto& text : env) pointers.push_back(text.data());
@@ -140,7 +147,8 @@ class Child {
 
 std::map<std::string, int> count_rows(const Table& table) {
   std::map<std::string, int> counts;
-  for (const auto& row : table.scan(table.snapshot(), {.columns = {"id"}}).rows) ++counts[std::to_string(row[0].as_int())];
+  for (const auto& row : table.scan(table.snapshot(), {.columns = {"id"}}).rows)
+    ++counts[std::to_string(row[0].as_int())];
   return counts;
 }
 
@@ -191,7 +199,8 @@ TEST(DeltaFault, KilledWritersLoseNothingAcknowledged) {
     Child writer(folder, round, 100000, round % 2 == 0);
     // Killed at any moment after its first few acknowledgements.
     const auto wanted = 1 + random() % 8;
-    for (int i = 0; i < 20000 && acknowledged(folder, round).size() < wanted; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 20000 && acknowledged(folder, round).size() < wanted; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 15000));
     writer.kill();
     writer.wait();

@@ -40,7 +40,8 @@ void unpack(const std::string& tar, const fs::path& to) {
     const auto size = std::stoull(header.substr(124, 11), nullptr, 8);
     const auto body = tar.substr(at + 512, size);
     std::string name = header.substr(0, 100).c_str();
-    if (const std::string prefix = header.substr(345, 155).c_str(); !prefix.empty() && header.substr(257, 5) == "ustar") name = prefix + "/" + name;
+    if (const std::string prefix = header.substr(345, 155).c_str(); !prefix.empty() && header.substr(257, 5) == "ustar")
+      name = prefix + "/" + name;
     const char type = header[156];
     at += 512 + (size + 511) / 512 * 512;
     if (type == 'L') {
@@ -48,7 +49,8 @@ void unpack(const std::string& tar, const fs::path& to) {
       continue;
     }
     if (type == 'x') {
-      if (const auto path = body.find(" path="); path != std::string::npos) long_name = body.substr(path + 6, body.find('\n', path) - path - 6);
+      if (const auto path = body.find(" path="); path != std::string::npos)
+        long_name = body.substr(path + 6, body.find('\n', path) - path - 6);
       continue;
     }
     if (!long_name.empty()) name = std::exchange(long_name, "");
@@ -137,8 +139,8 @@ TEST_F(Golden, BrokenTablesRefuse) {
 
 TEST_F(Golden, V2Checkpoints) {
   // No rows are stored beside these; the statistics of the live files say how many there are.
-  for (const auto* name : {"v2-checkpoints-json-with-last-checkpoint", "v2-checkpoints-json-with-sidecars", "v2-checkpoints-parquet-without-sidecars",
-                           "v2-classic-checkpoint-parquet"}) {
+  for (const auto* name : {"v2-checkpoints-json-with-last-checkpoint", "v2-checkpoints-json-with-sidecars",
+                           "v2-checkpoints-parquet-without-sidecars", "v2-classic-checkpoint-parquet"}) {
     SCOPED_TRACE(name);
     const auto table = open(name);
     const auto snapshot = table.snapshot();
@@ -166,7 +168,8 @@ TEST_F(Golden, ChangeFeeds) {
   EXPECT_EQ(count("cdf-table-partitioned", 0, 2), (Counts{{"insert", 6}, {"delete", 4}, {"pre", 1}, {"post", 1}}));
   EXPECT_EQ(count("cdf-table-simple", 0, 2), (Counts{{"insert", 15}, {"delete", 10}}));
   EXPECT_EQ(count("cdf-table-with-dv", 0, 6), (Counts{{"insert", 17}, {"delete", 7}}));
-  EXPECT_EQ(count("cdf-table-with-cdc-and-dvs", 0, 25), (Counts{{"insert", 18}, {"delete", 13}, {"pre", 6}, {"post", 6}}));
+  EXPECT_EQ(count("cdf-table-with-cdc-and-dvs", 0, 25),
+            (Counts{{"insert", 18}, {"delete", 13}, {"pre", 6}, {"post", 6}}));
   EXPECT_EQ(count("cdf-table-backtick-column-names", 0, 1), (Counts{{"insert", 5}}));
 }
 
@@ -174,7 +177,10 @@ TEST(DeltaDeletionVector, InlineVectorOfTheKernel) {
   const TestFolder folder;
   const Log log(folder.store(), "t");
   const auto descriptor = [](std::string text, int size, int cardinality) {
-    return Json::object({{"storageType", "i"}, {"pathOrInlineDv", std::move(text)}, {"sizeInBytes", size}, {"cardinality", cardinality}});
+    return Json::object({{"storageType", "i"},
+                         {"pathOrInlineDv", std::move(text)},
+                         {"sizeInBytes", size},
+                         {"cardinality", cardinality}});
   };
   const std::string text = "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L";
   EXPECT_EQ(read_deletion_vector(log, descriptor(text, 44, 6)), (DeletedRows{3, 4, 7, 11, 18, 29}));

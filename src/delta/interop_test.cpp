@@ -29,19 +29,34 @@ TEST(DeltaInterop, Produce) {
   if (!folder) GTEST_SKIP() << "DELTA_INTEROP_PRODUCE is not set";
   const auto store = std::shared_ptr(storage::open_local_store(folder));
   // Names follow one order of columns so that both sides can compare row by row.
-  auto types = Table::create(
-      store, "types",
-      {.schema = schema_of({{"l", "bigint"}, {"s", "string"}, {"i", "int"}, {"h", "smallint"}, {"b", "tinyint"}, {"f", "float"}, {"d", "double"},
-                            {"t", "boolean"}, {"x", "binary"}, {"day", "date"}, {"ts", "timestamp"}, {"d9", "decimal(9,2)"},
-                            {"d38", "decimal(38,10)"}, {"a", "array<string>"}, {"st", "struct<p:int,q:string>"}, {"m", "map<string,bigint>"}})});
-  types.append({{1, "h\xC3\xA9", -7, -300, 127, 1.5, 2.25, true, std::string("\0\xFF", 2), 20000, 1700000000123456, "-12.30",
-                 "1234567890123456789012345678.0123456789", Json::array({"x", nullptr}), Json::object({{"p", 7}, {"q", "r"}}),
-                 Json::object({{"k", 9}})},
+  auto types = Table::create(store, "types",
+                             {.schema = schema_of({{"l", "bigint"},
+                                                   {"s", "string"},
+                                                   {"i", "int"},
+                                                   {"h", "smallint"},
+                                                   {"b", "tinyint"},
+                                                   {"f", "float"},
+                                                   {"d", "double"},
+                                                   {"t", "boolean"},
+                                                   {"x", "binary"},
+                                                   {"day", "date"},
+                                                   {"ts", "timestamp"},
+                                                   {"d9", "decimal(9,2)"},
+                                                   {"d38", "decimal(38,10)"},
+                                                   {"a", "array<string>"},
+                                                   {"st", "struct<p:int,q:string>"},
+                                                   {"m", "map<string,bigint>"}})});
+  types.append({{1, "h\xC3\xA9", -7, -300, 127, 1.5, 2.25, true, std::string("\0\xFF", 2), 20000, 1700000000123456,
+                 "-12.30", "1234567890123456789012345678.0123456789", Json::array({"x", nullptr}),
+                 Json::object({{"p", 7}, {"q", "r"}}), Json::object({{"k", 9}})},
                 Row(16)});
-  auto parts = Table::create(store, "parts", {.schema = schema_of({{"n", "bigint"}, {"k", "string"}, {"day", "date"}, {"ts", "timestamp"}}),
-                                              .partition_columns = {"k", "day", "ts"}});
+  auto parts =
+      Table::create(store, "parts",
+                    {.schema = schema_of({{"n", "bigint"}, {"k", "string"}, {"day", "date"}, {"ts", "timestamp"}}),
+                     .partition_columns = {"k", "day", "ts"}});
   std::vector<Row> rows;
-  for (const Json& k : {Json(), Json(""), Json("a/b"), Json("100%"), Json("x=y"), Json("sp ace"), Json("\xC3\xBC"), Json("a:b"), Json("a%2Fb"), Json("it's")}) {
+  for (const Json& k : {Json(), Json(""), Json("a/b"), Json("100%"), Json("x=y"), Json("sp ace"), Json("\xC3\xBC"),
+                        Json("a:b"), Json("a%2Fb"), Json("it's")}) {
     const auto n = static_cast<std::int64_t>(rows.size());
     rows.push_back({n, k, n % 2 ? Json() : Json(20000 + n), n % 3 ? Json(1700000000000000 + n) : Json()});
   }
