@@ -16,8 +16,8 @@ namespace {
 
 std::vector<db::Migration> all_migrations() {
   std::vector<db::Migration> all;
-  for (const auto& module : {identity::migrations(), catalog::migrations(), tracking::migrations(), search::migrations(),
-                             serving::migrations()}) {
+  for (const auto& module : {identity::migrations(), catalog::migrations(), tracking::migrations(),
+                             search::migrations(), serving::migrations()}) {
     all.insert(all.end(), module.begin(), module.end());
   }
   return all;
@@ -40,7 +40,8 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
       artifacts_(tracking_, store_),
       journal_(journal::Journal::open(folder / "journal")),
       client_(std::make_shared<net::Client>()),
-      serving_(*database_, with_admin(identity_), catalog_, tracking_, codec::Sealer::open(folder / "seal.key"), client_,
+      serving_(*database_, with_admin(identity_), catalog_, tracking_, codec::Sealer::open(folder / "seal.key"),
+               client_,
                {.worker = options.worker,
                 .log_folder = folder / "logs",
                 .model_threads = options.model_threads,
@@ -57,9 +58,13 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
   serving_.connect(search_, invocations_);
 }
 
-Workspace::~Workspace() { stop(); }
+Workspace::~Workspace() {
+  stop();
+}
 
-identity::Principal Workspace::admin() { return identity_.find(kAdminName).value(); }
+identity::Principal Workspace::admin() {
+  return identity_.find(kAdminName).value();
+}
 
 void Workspace::stop() {
   tasks_.stop();

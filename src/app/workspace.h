@@ -26,7 +26,7 @@
 namespace lakeloop::app {
 
 struct WorkspaceOptions {
-  std::filesystem::path worker;            // lakeloop-llm
+  std::filesystem::path worker;  // lakeloop-llm
   bool allow_private_upstreams = false;
   int model_threads = 1;
 };

@@ -90,7 +90,8 @@ std::string bytes_of(const Log& log, const Json& descriptor) {
 
 DeletedRows decode_deletion_vector(std::string_view bytes) {
   if (bytes.size() < 12 || little_endian(bytes) != kMagic) damaged("its format is unknown");
-  const auto buckets = little_endian(bytes.substr(4)) | static_cast<std::uint64_t>(little_endian(bytes.substr(8))) << 32;
+  const auto buckets = little_endian(bytes.substr(4)) | static_cast<std::uint64_t>(little_endian(bytes.substr(8)))
+                                                            << 32;
   DeletedRows rows;
   auto rest = bytes.substr(12);
   std::int64_t before = -1;

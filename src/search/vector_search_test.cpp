@@ -38,14 +38,16 @@ class FakeEngine : public gateway::InferenceEngine {
     info.state = "ready";
     return info;
   }
-  gateway::ChatResult chat(const gateway::ChatRequest&, const Deadline&, const std::function<bool(const gateway::ChatChunk&)>&) override {
+  gateway::ChatResult chat(const gateway::ChatRequest&, const Deadline&,
+                           const std::function<bool(const gateway::ChatChunk&)>&) override {
     throw Error(ErrorCode::kUnimplemented, "no chat");
   }
   gateway::EmbeddingResult embed(const std::vector<std::string>& inputs, const Deadline&) override {
     const std::lock_guard lock(mutex_);
     gateway::EmbeddingResult result;
     for (const std::string& text : inputs) {
-      if (text.find("forbidden") != std::string::npos) throw Error(ErrorCode::kInvalidArgument, "input {} is not allowed", 1);
+      if (text.find("forbidden") != std::string::npos)
+        throw Error(ErrorCode::kInvalidArgument, "input {} is not allowed", 1);
     }
     for (const std::string& text : inputs) {
       embedded_.insert(text);
@@ -55,7 +57,9 @@ class FakeEngine : public gateway::InferenceEngine {
     }
     return result;
   }
-  std::optional<std::vector<std::int64_t>> count_tokens(const std::vector<std::string>&, const Deadline&) override { return std::nullopt; }
+  std::optional<std::vector<std::int64_t>> count_tokens(const std::vector<std::string>&, const Deadline&) override {
+    return std::nullopt;
+  }
 
   void become(std::string sha, std::int64_t dimension) {
     const std::lock_guard lock(mutex_);
@@ -92,7 +96,9 @@ catalog::Principal person(std::string name, bool admin = false) {
   return who;
 }
 
-Deadline soon() { return Deadline::after(std::chrono::seconds(60)); }
+Deadline soon() {
+  return Deadline::after(std::chrono::seconds(60));
+}
 
 template <typename F>
 std::string message_of(ErrorCode code, F&& work) {
@@ -121,7 +127,9 @@ class VectorSearchTest : public testing::Test {
     start();
     search_->create_endpoint(root_, "ep", "STANDARD");
   }
-  void start() { search_ = std::make_unique<VectorSearch>(*database_, *catalog_, directory_, folder_.path() / "indexes"); }
+  void start() {
+    search_ = std::make_unique<VectorSearch>(*database_, *catalog_, directory_, folder_.path() / "indexes");
+  }
   void restart() {
     search_.reset();
     start();
@@ -150,14 +158,16 @@ class VectorSearchTest : public testing::Test {
     search_->create_index(root_, wanted);
     settle(version);
   }
-  std::vector<std::string> find(std::string_view text, QueryType type, const Json& filters = {}, std::int64_t count = 10) {
+  std::vector<std::string> find(std::string_view text, QueryType type, const Json& filters = {},
+                                std::int64_t count = 10) {
     SearchQuery query;
     query.text = text;
     query.type = type;
     query.filters = filters;
     query.num_results = count;
     std::vector<std::string> result;
-    for (const Hit& hit : search_->query(root_, "main.docs.index", query, soon()).hits) result.push_back(hit.values.at(0).as_string());
+    for (const Hit& hit : search_->query(root_, "main.docs.index", query, soon()).hits)
+      result.push_back(hit.values.at(0).as_string());
     return result;
   }
   void grant(SecurableType type, const std::string& name, const std::string& to, std::vector<Privilege> privileges) {
@@ -174,7 +184,8 @@ class VectorSearchTest : public testing::Test {
 };
 
 TEST_F(VectorSearchTest, FollowsTheTableWithinAllQueryTypes) {
-  const std::int64_t first = write({chunk_row("a", "delta lake tables keep versions"), chunk_row("b", "vector search finds meaning")});
+  const std::int64_t first =
+      write({chunk_row("a", "delta lake tables keep versions"), chunk_row("b", "vector search finds meaning")});
   const IndexStatus created = search_->create_index(root_, spec());
   EXPECT_EQ(created.creator, root_.name);
   settle(first);
@@ -285,7 +296,8 @@ TEST_F(VectorSearchTest, WithoutTheModelTextIsSearchedAndTheStatusSaysSo) {
   query.type = QueryType::kAnn;
   message_of(ErrorCode::kUnavailable, [&] { search_->query(root_, "main.docs.index", query, soon()); });
   const auto until = Steady::now() + std::chrono::seconds(30);
-  while (search_->get_index(root_, "main.docs.index").message.find("is starting") == std::string::npos && Steady::now() < until) {
+  while (search_->get_index(root_, "main.docs.index").message.find("is starting") == std::string::npos &&
+         Steady::now() < until) {
     std::this_thread::yield();
   }
   EXPECT_THAT(search_->get_index(root_, "main.docs.index").message, HasSubstr("2 rows wait for their vector"));
@@ -315,8 +327,8 @@ TEST_F(VectorSearchTest, RowsThatCannotBeIndexedAreNamed) {
   auto blank = chunk_row("blank", "  ");
   auto null_text = chunk_row("nulltext", "");
   null_text[1] = {};
-  table().append({null_key, blank, null_text, chunk_row("bad", "a forbidden text"), chunk_row("nan", "nonumber here"), chunk_row("good", "fine text"),
-                  chunk_row("long", std::string(2 << 20, 'y'))});
+  table().append({null_key, blank, null_text, chunk_row("bad", "a forbidden text"), chunk_row("nan", "nonumber here"),
+                  chunk_row("good", "fine text"), chunk_row("long", std::string(2 << 20, 'y'))});
   search_->create_index(root_, spec());
   settle(table().snapshot().version);
   const IndexStatus status = search_->get_index(root_, "main.docs.index");
@@ -364,7 +376,8 @@ TEST_F(VectorSearchTest, TriggeredIndexesWaitForSync) {
   search_->create_index(root_, triggered);
   settle(first);
   const std::int64_t second = write({chunk_row("b", "other words")});
-  EXPECT_FALSE(search_->wait_for(root_, "main.docs.index", second, false, Deadline::after(std::chrono::milliseconds(600))));
+  EXPECT_FALSE(
+      search_->wait_for(root_, "main.docs.index", second, false, Deadline::after(std::chrono::milliseconds(600))));
   search_->sync(root_, "main.docs.index");
   search_->sync(root_, "main.docs.index");
   settle(second);
@@ -380,16 +393,21 @@ TEST_F(VectorSearchTest, TextOnlyIndexAnswersHybridByText) {
   query.type = QueryType::kHybrid;
   EXPECT_EQ(search_->query(root_, "main.docs.index", query, soon()).query_type, "FULL_TEXT");
   query.type = QueryType::kAnn;
-  EXPECT_THAT(message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }), HasSubstr("FULL_TEXT"));
+  EXPECT_THAT(message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }),
+              HasSubstr("FULL_TEXT"));
   query.type = QueryType::kFullText;
   query.columns = {"ID", "n"};
   EXPECT_THAT(search_->query(root_, "main.docs.index", query, soon()).columns, SizeIs(2));
   for (const std::string hidden : {"tag", "nope"}) {
     query.columns = {hidden};
-    EXPECT_THAT(message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }), HasSubstr(hidden));
+    EXPECT_THAT(
+        message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }),
+        HasSubstr(hidden));
     query.columns = {};
     query.filter_string = hidden + " = 'x'";
-    EXPECT_THAT(message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }), HasSubstr(hidden));
+    EXPECT_THAT(
+        message_of(ErrorCode::kInvalidArgument, [&] { search_->query(root_, "main.docs.index", query, soon()); }),
+        HasSubstr(hidden));
     query.filter_string = "";
   }
 }
@@ -427,23 +445,30 @@ TEST_F(VectorSearchTest, CreationIsChecked) {
     change(wrong);
     return message_of(code, [&] { search_->create_index(root_, wrong); });
   };
-  for (const std::string name : {"index", "a.b", "main.docs.in-dex", "main.docs.", "main.docs.x y", "a.b.c.d", "main.docs.`x`"}) {
+  for (const std::string name :
+       {"index", "a.b", "main.docs.in-dex", "main.docs.", "main.docs.x y", "a.b.c.d", "main.docs.`x`"}) {
     EXPECT_EQ(message(ErrorCode::kInvalidArgument, [&](IndexSpec& s) { s.name = name; }),
-              "Invalid index name. Must specify the full index name <catalog>.<schema>.<table>. Only alphanumerics and underscores are allowed.");
+              "Invalid index name. Must specify the full index name <catalog>.<schema>.<table>. Only alphanumerics and "
+              "underscores are allowed.");
   }
   message(ErrorCode::kNotFound, [](IndexSpec& s) { s.endpoint_name = "nope"; });
   message(ErrorCode::kNotFound, [](IndexSpec& s) { s.source_table = "main.docs.nope"; });
   message(ErrorCode::kNotFound, [](IndexSpec& s) { s.embedding_endpoint = "nope"; });
-  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.primary_key = "nope"; }), HasSubstr("primary_key"));
-  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.primary_key = "price"; }), HasSubstr("string or an integer"));
-  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.embedding_source_column = "n"; }), HasSubstr("type string"));
+  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.primary_key = "nope"; }),
+              HasSubstr("primary_key"));
+  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.primary_key = "price"; }),
+              HasSubstr("string or an integer"));
+  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.embedding_source_column = "n"; }),
+              HasSubstr("type string"));
   EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.embedding_endpoint = ""; }), HasSubstr("both"));
-  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.pipeline_type = "SOMETIMES"; }), HasSubstr("SOMETIMES"));
+  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.pipeline_type = "SOMETIMES"; }),
+              HasSubstr("SOMETIMES"));
   delta::CreateOptions options;
   options.schema = chunk_schema();
   options.properties["delta.enableChangeDataFeed"] = "false";
   catalog_->create_table(root_, "main.docs.nofeed", options);
-  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.source_table = "main.docs.nofeed"; }), HasSubstr("ALTER TABLE"));
+  EXPECT_THAT(message(ErrorCode::kInvalidArgument, [](IndexSpec& s) { s.source_table = "main.docs.nofeed"; }),
+              HasSubstr("ALTER TABLE"));
   message(ErrorCode::kAlreadyExists, [](IndexSpec& s) { s.name = "main.docs.chunks"; });
   search_->create_index(root_, spec());
   message(ErrorCode::kAlreadyExists, [](IndexSpec& s) { s.name = "MAIN.docs.INDEX"; });
@@ -475,12 +500,9 @@ TEST_F(VectorSearchTest, RightsAreAskedAtEveryDoor) {
   query.text = "words";
   const std::string name = "main.docs.index";
   const std::vector<std::function<void()>> doors = {
-      [&] { search_->get_index(ann_, name); },
-      [&] { search_->query(ann_, name, query, soon()); },
-      [&] { search_->sync(ann_, name); },
-      [&] { search_->wait_for(ann_, name, 0, false, soon()); },
-      [&] { search_->delete_index(ann_, name); },
-      [&] { search_->create_index(ann_, spec("main.docs.other")); },
+      [&] { search_->get_index(ann_, name); },    [&] { search_->query(ann_, name, query, soon()); },
+      [&] { search_->sync(ann_, name); },         [&] { search_->wait_for(ann_, name, 0, false, soon()); },
+      [&] { search_->delete_index(ann_, name); }, [&] { search_->create_index(ann_, spec("main.docs.other")); },
   };
   for (const auto& door : doors) EXPECT_THROW(door(), Error);
   EXPECT_THAT(search_->list_indexes(ann_, "ep"), IsEmpty());
@@ -530,7 +552,8 @@ TEST_F(VectorSearchTest, QueriesRunWhileTheTableChanges) {
   }
   std::int64_t version = 0;
   for (int i = 0; i < 12; ++i) {
-    version = write({chunk_row(format("k{}", i), format("more words {}", i)), chunk_row("b", format("other words {}", i))});
+    version =
+        write({chunk_row(format("k{}", i), format("more words {}", i)), chunk_row("b", format("other words {}", i))});
   }
   settle(version);
   stop = true;
