@@ -339,6 +339,7 @@ TEST(DeltaConflict, ADeleteThatLostItsFileSaysWhoWon) {
       return inner_->put_if_absent(key, bytes);
     }
     std::string get(std::string_view key) override { return inner_->get(key); }
+    std::unique_ptr<storage::Upload> upload(std::string_view key) override { return inner_->upload(key); }
     std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override {
       return inner_->get_range(key, offset, size);
     }

@@ -41,6 +41,7 @@ class FailingStore final : public storage::ObjectStore {
     return now != Mode::kSaysFalseThoughOurs && won;
   }
   std::string get(std::string_view key) override { return inner_->get(key); }
+  std::unique_ptr<storage::Upload> upload(std::string_view key) override { return inner_->upload(key); }
   std::string get_range(std::string_view key, std::uint64_t offset, std::uint64_t size) override {
     return inner_->get_range(key, offset, size);
   }
