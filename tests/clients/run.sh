@@ -27,4 +27,4 @@ export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true PYTHONDONTWRITEBYTECODE=1
 files=()
 for name; do files+=("$here/${name}_test.py"); done
 [ ${#files[@]} -gt 0 ] || files=("$here")
-exec "$environment/bin/python" -m pytest -q -p no:cacheprovider -x --maxfail=20 "${files[@]}"
+exec "$environment/bin/python" -m pytest -q -p no:cacheprovider --maxfail=20 "${files[@]}"

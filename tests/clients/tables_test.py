@@ -23,7 +23,7 @@ def test_deltalake_and_duckdb_read(server):
     rows = table.to_pyarrow_table()
     assert rows.num_rows == count(server, "main.docs.chunks") > 0
     chunks = table.to_pyarrow_dataset()  # noqa: F841: DuckDB finds it by name
-    assert duckdb.sql("SELECT count(*) FROM chunks WHERE text LIKE '%8443%'").fetchone()[0] == 1
+    assert duckdb.sql("SELECT count(*) FROM chunks WHERE text LIKE '%8443%'").fetchall()[0][0] == 1
     assert len(table.load_cdf(starting_version=1).read_all()) == rows.num_rows
 
 
