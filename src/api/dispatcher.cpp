@@ -105,8 +105,12 @@ net::Response render_error(const Error& error, Dialect dialect, const std::strin
       body.set("error", std::move(inner));
       break;
     }
-    case Dialect::kOtlp: body = Json::object({{"detail", message}}); break;
-    default: body = Json::object({{"error_code", info(error.code()).wire}, {"message", message}}); break;
+    case Dialect::kOtlp:
+      body = Json::object({{"detail", message}});
+      break;
+    default:
+      body = Json::object({{"error_code", info(error.code()).wire}, {"message", message}});
+      break;
   }
   net::Response response = net::Response::json(status, body.dump());
   if (error.retry_after()) response.headers.set("retry-after", lakeloop::format("{}", error.retry_after()->count()));
@@ -157,7 +161,12 @@ void Dispatcher::handle(net::Request&& request, net::BodyReader* body, net::Resp
     const Route& route = routes_[match->route];
     dialect = route.dialect;
     writer.set_route(route.name);
-    Call call{.who = {}, .http = request, .fields = {}, .deadline = deadline, .request_id = request_id, .body = body,
+    Call call{.who = {},
+              .http = request,
+              .fields = {},
+              .deadline = deadline,
+              .request_id = request_id,
+              .body = body,
               .response_headers = {}};
     run(route, *match, call, writer);
   } catch (const Error& error) {
@@ -168,11 +177,13 @@ void Dispatcher::handle(net::Request&& request, net::BodyReader* body, net::Resp
     }
   } catch (const std::exception& error) {
     log_error("unexpected_exception", {{"request_id", request_id}, {"what", error.what()}});
-    if (!writer.started()) writer.send(render_error(Error(ErrorCode::kInternal, "unexpected exception"), dialect, request_id));
+    if (!writer.started())
+      writer.send(render_error(Error(ErrorCode::kInternal, "unexpected exception"), dialect, request_id));
   }
 }
 
-void Dispatcher::run(const Route& route, const net::Router::Match& match, Call& call, net::ResponseWriter& writer) const {
+void Dispatcher::run(const Route& route, const net::Router::Match& match, Call& call,
+                     net::ResponseWriter& writer) const {
   if (route.scope != Scope::everyone()) {
     const std::string token = bearer_token(call.http);
     if (token.empty()) {

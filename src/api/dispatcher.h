@@ -1,7 +1,7 @@
 #pragma once
 
-// From an HTTP request to a handler and back: routing, authentication, decoding, the one mapping of errors to answers, request
-// ids, metrics. Thread-safe once made.
+// From an HTTP request to a handler and back: routing, authentication, decoding, the one mapping of errors to answers,
+// request ids, metrics. Thread-safe once made.
 
 #include <memory>
 #include <string>
@@ -24,7 +24,8 @@ class Dispatcher {
 
  private:
   net::BodyPolicy body_policy(const net::Request& request) const;
-  void handle(net::Request&& request, net::BodyReader* body, net::ResponseWriter& writer, const Deadline& deadline) const;
+  void handle(net::Request&& request, net::BodyReader* body, net::ResponseWriter& writer,
+              const Deadline& deadline) const;
   void run(const Route& route, const net::Router::Match& match, Call& call, net::ResponseWriter& writer) const;
   [[nodiscard]] Dialect dialect_of(std::string_view path) const;
 

@@ -7,38 +7,54 @@ namespace {
 
 std::string_view type_text(FieldType type) {
   switch (type) {
-    case FieldType::kString: return "a string";
-    case FieldType::kInteger: return "an integer";
-    case FieldType::kNumber: return "a number";
-    case FieldType::kBoolean: return "true or false";
-    case FieldType::kArray: return "an array";
-    case FieldType::kObject: return "an object";
-    case FieldType::kAny: return "any value";
+    case FieldType::kString:
+      return "a string";
+    case FieldType::kInteger:
+      return "an integer";
+    case FieldType::kNumber:
+      return "a number";
+    case FieldType::kBoolean:
+      return "true or false";
+    case FieldType::kArray:
+      return "an array";
+    case FieldType::kObject:
+      return "an object";
+    case FieldType::kAny:
+      return "any value";
   }
   return "";
 }
 
 [[noreturn]] void wrong_type(const Route& route, const Field& field, const Json& value) {
   if (route.dialect == Dialect::kMlflow) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "Invalid value {} for parameter '{}' supplied: it must be {}. See the API docs for more information about "
-                "request parameters.",
-                value.dump().substr(0, 200), field.name, type_text(field.type))
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "Invalid value {} for parameter '{}' supplied: it must be {}. See the API docs for more information about "
+        "request parameters.",
+        value.dump().substr(0, 200), field.name, type_text(field.type))
         .with_param(field.name);
   }
-  throw Error(ErrorCode::kInvalidArgument, "{} must be {}, got {}", field.name, type_text(field.type), value.type_name())
+  throw Error(ErrorCode::kInvalidArgument, "{} must be {}, got {}", field.name, type_text(field.type),
+              value.type_name())
       .with_param(field.name);
 }
 
 bool fits(const Json& value, FieldType type) {
   switch (type) {
-    case FieldType::kString: return value.is_string();
-    case FieldType::kInteger: return value.is_int();
-    case FieldType::kNumber: return value.is_number();
-    case FieldType::kBoolean: return value.is_bool();
-    case FieldType::kArray: return value.is_array();
-    case FieldType::kObject: return value.is_object();
-    case FieldType::kAny: return true;
+    case FieldType::kString:
+      return value.is_string();
+    case FieldType::kInteger:
+      return value.is_int();
+    case FieldType::kNumber:
+      return value.is_number();
+    case FieldType::kBoolean:
+      return value.is_bool();
+    case FieldType::kArray:
+      return value.is_array();
+    case FieldType::kObject:
+      return value.is_object();
+    case FieldType::kAny:
+      return true;
   }
   return false;
 }
@@ -68,7 +84,8 @@ Json from_text(const Route& route, const Field& field, const std::string& text) 
       if (!parsed || !parsed->is_object()) wrong_type(route, field, text);
       return std::move(*parsed);
     }
-    default: return text;
+    default:
+      return text;
   }
 }
 
@@ -96,7 +113,8 @@ Json decode_fields(const Route& route, const net::Request& request, const net::R
   Json fields = body_fields(route, request);
   for (const auto& [name, text] : request.query) {
     const Field* field = find_field(route, name);
-    const Json value = field != nullptr && field->type != FieldType::kArray ? from_text(route, *field, text) : Json(text);
+    const Json value =
+        field != nullptr && field->type != FieldType::kArray ? from_text(route, *field, text) : Json(text);
     if (field != nullptr && field->type == FieldType::kArray) {
       Json* list = fields.find(name);
       if (list == nullptr || !list->is_array()) {

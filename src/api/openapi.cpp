@@ -35,10 +35,8 @@ Json parameters_of(const Route& route) {
     if (!segment.starts_with('{')) continue;
     std::string name(segment.substr(1, segment.size() - 2));
     if (name.ends_with("...")) name.resize(name.size() - 3);
-    parameters.push_back(Json::object({{"name", name},
-                                       {"in", "path"},
-                                       {"required", true},
-                                       {"schema", Json::object({{"type", "string"}})}}));
+    parameters.push_back(Json::object(
+        {{"name", name}, {"in", "path"}, {"required", true}, {"schema", Json::object({{"type", "string"}})}}));
   }
   if (!in_query) return parameters;
   for (const Field& field : route.request) {
@@ -56,17 +54,24 @@ Json openapi(const Routes& routes, std::string_view version) {
   for (const Route& route : routes) {
     const std::string path = replace_all(route.path, "...}", "}");
     Json operation = Json::object({{"operationId", route.name}, {"summary", route.summary}});
-    if (Json parameters = parameters_of(route); parameters.size() > 0) operation.set("parameters", std::move(parameters));
+    if (Json parameters = parameters_of(route); parameters.size() > 0)
+      operation.set("parameters", std::move(parameters));
     const bool has_body = route.method != net::Method::kGet && route.method != net::Method::kHead;
     if (has_body && !route.raw_body && !route.stream_body) {
-      operation.set("requestBody",
-                    Json::object({{"content", Json::object({{"application/json",
-                                                             Json::object({{"schema", object_schema(route.request, route.path)}})}})}}));
+      operation.set(
+          "requestBody",
+          Json::object(
+              {{"content", Json::object({{"application/json",
+                                          Json::object({{"schema", object_schema(route.request, route.path)}})}})}}));
     }
-    operation.set("responses",
-                  Json::object({{"200", Json::object({{"description", "Success"},
-                                                      {"content", Json::object({{"application/json",
-                                                                                 Json::object({{"schema", object_schema(route.response, "")}})}})}})}}));
+    operation.set(
+        "responses",
+        Json::object(
+            {{"200",
+              Json::object(
+                  {{"description", "Success"},
+                   {"content", Json::object({{"application/json",
+                                              Json::object({{"schema", object_schema(route.response, "")}})}})}})}}));
     if (route.scope == Scope::everyone()) operation.set("security", Json::array());
     if (!paths.contains(path)) paths.set(path, Json::object());
     paths.find(path)->set(ascii_lower(net::to_string(route.method)), std::move(operation));
@@ -76,7 +81,8 @@ Json openapi(const Routes& routes, std::string_view version) {
        {"info", Json::object({{"title", "Lakeloop"}, {"version", version}})},
        {"security", Json::array({Json::object({{"token", Json::array()}})})},
        {"components",
-        Json::object({{"securitySchemes", Json::object({{"token", Json::object({{"type", "http"}, {"scheme", "bearer"}})}})}})},
+        Json::object(
+            {{"securitySchemes", Json::object({{"token", Json::object({{"type", "http"}, {"scheme", "bearer"}})}})}})},
        {"paths", std::move(paths)}});
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-// One route descriptor per endpoint: it drives routing, authentication, decoding and checking of the request, errors in the
-// face's dialect, OpenAPI, metric labels and the tests. An endpoint that is not described does not exist; one without a scope
-// does not compile. A handler is a plain function: it calls one service function and renders.
+// One route descriptor per endpoint: it drives routing, authentication, decoding and checking of the request, errors in
+// the face's dialect, OpenAPI, metric labels and the tests. An endpoint that is not described does not exist; one
+// without a scope does not compile. A handler is a plain function: it calls one service function and renders.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +36,8 @@ class Scope {
   int level_;
 };
 
-// How errors look: {"error_code","message"} with Databricks' or MLflow's statuses, {"error":{...}} of OpenAI, {"detail"} of OTLP.
+// How errors look: {"error_code","message"} with Databricks' or MLflow's statuses, {"error":{...}} of OpenAI,
+// {"detail"} of OTLP.
 enum class Dialect : std::uint8_t { kDatabricks, kMlflow, kOpenAi, kOtlp };
 
 enum class FieldType : std::uint8_t { kString, kInteger, kNumber, kBoolean, kArray, kObject, kAny };
@@ -52,10 +53,11 @@ struct Field {
 struct Call {
   identity::Principal who;  // empty for everyone()
   net::Request& http;
-  // Path parameters over body over query, by name. Query values have the type that the descriptor states. Always an object.
+  // Path parameters over body over query, by name. Query values have the type that the descriptor states. Always an
+  // object.
   Json fields;
   const Deadline& deadline;
-  std::string request_id;   // also the answer's x-request-id
+  std::string request_id;           // also the answer's x-request-id
   net::BodyReader* body = nullptr;  // for routes that take their body as a stream
   // Headers for the answer of a JSON handler.
   net::Headers response_headers;
@@ -74,16 +76,16 @@ using RawHandler = std::function<void(Call&, net::ResponseWriter&)>;
 
 struct Route {
   net::Method method;
-  std::string path;     // net::Router pattern
+  std::string path;  // net::Router pattern
   Scope scope;
-  std::string name;     // "mlflow.getExperiment": operation id, metric label
+  std::string name;  // "mlflow.getExperiment": operation id, metric label
   std::string summary;
   Dialect dialect = Dialect::kDatabricks;
   std::vector<Field> request = {};
   std::vector<Field> response = {};
   std::variant<JsonHandler, RawHandler> handler;
-  bool raw_body = false;      // the body is not JSON: left in http.body
-  bool stream_body = false;   // the body comes through Call::body
+  bool raw_body = false;     // the body is not JSON: left in http.body
+  bool stream_body = false;  // the body comes through Call::body
   std::size_t body_limit = limits::kRequestBodyBytes;
 };
 

@@ -28,7 +28,8 @@ std::string environment(const char* name) {
   if (body["error"].is_object()) {
     throw Error(ErrorCode::kUpstream, "{}", body["error"].str("message"));
   }
-  if (body.contains("message")) throw Error(ErrorCode::kUpstream, "{} ({})", body.str("message"), body.str("error_code"));
+  if (body.contains("message"))
+    throw Error(ErrorCode::kUpstream, "{} ({})", body.str("message"), body.str("error_code"));
   throw Error(ErrorCode::kUpstream, "the server answered {}: {}", response.status, response.body.substr(0, 500));
 }
 
@@ -66,7 +67,8 @@ ApiClient::ApiClient(const Connection& connection) : url_(connection.url) {
   if (url_.empty()) {
     const std::filesystem::path file = connection.data / kServerFile;
     if (!std::filesystem::exists(file)) {
-      throw Error(ErrorCode::kNotFound, "no server found: {} is missing; start `lakeloop server --data {}`, or give --url", file.string(),
+      throw Error(ErrorCode::kNotFound,
+                  "no server found: {} is missing; start `lakeloop server --data {}`, or give --url", file.string(),
                   connection.data.string());
     }
     url_ = Json::parse(read_file(file, 4096)).str("url");
@@ -74,7 +76,8 @@ ApiClient::ApiClient(const Connection& connection) : url_(connection.url) {
   while (url_.ends_with('/')) url_.pop_back();
   token_ = environment("LAKELOOP_TOKEN");
   if (token_.empty()) {
-    std::filesystem::path file = connection.token_file.empty() ? environment("LAKELOOP_TOKEN_FILE") : connection.token_file;
+    std::filesystem::path file =
+        connection.token_file.empty() ? environment("LAKELOOP_TOKEN_FILE") : connection.token_file;
     if (file.empty()) file = connection.data / kTokenFile;
     token_ = trim(read_file(file, 4096));
   }

@@ -14,8 +14,9 @@
 namespace lakeloop::app {
 
 struct Connection {
-  std::string url;         // --url, LAKELOOP_URL, or what DATA/server.json says
-  std::string token_file;  // --token-file, LAKELOOP_TOKEN_FILE, or DATA/admin.token; LAKELOOP_TOKEN holds a token itself
+  std::string url;  // --url, LAKELOOP_URL, or what DATA/server.json says
+  std::string
+      token_file;  // --token-file, LAKELOOP_TOKEN_FILE, or DATA/admin.token; LAKELOOP_TOKEN holds a token itself
   std::filesystem::path data = "data";
 };
 

@@ -14,13 +14,16 @@ namespace {
 
 constexpr const char* kEndpoints = "/api/2.0/serving-endpoints";
 
-void print(const Json& json) { std::printf("%s\n", json.dump_pretty().c_str()); }
+void print(const Json& json) {
+  std::printf("%s\n", json.dump_pretty().c_str());
+}
 
 void print_citations(const Json& outputs) {
   const Json& citations = outputs["citations"];
   if (citations.is_array()) {
     for (const Json& citation : citations.items()) {
-      std::printf("  [%lld] %s", static_cast<long long>(citation["mark"].int_or(0)), citation.str("source_path").c_str());
+      std::printf("  [%lld] %s", static_cast<long long>(citation["mark"].int_or(0)),
+                  citation.str("source_path").c_str());
       if (const std::string section = citation.str("section"); !section.empty()) std::printf(", %s", section.c_str());
       std::printf("  (characters %lld to %lld, score %.2f)\n", static_cast<long long>(citation["start"].int_or(0)),
                   static_cast<long long>(citation["end"].int_or(0)), citation["score"].double_or(0));
@@ -60,7 +63,8 @@ Json external_model(const EndpointArguments& arguments) {
 
 Json gateway_of(const std::string& payload) {
   const std::vector<std::string_view> parts = split(payload, '.');
-  if (parts.size() != 3) throw Error(ErrorCode::kInvalidArgument, "--payload must be CATALOG.SCHEMA.PREFIX, got {}", payload);
+  if (parts.size() != 3)
+    throw Error(ErrorCode::kInvalidArgument, "--payload must be CATALOG.SCHEMA.PREFIX, got {}", payload);
   return Json::object({{"inference_table_config", Json::object({{"enabled", true},
                                                                 {"catalog_name", parts[0]},
                                                                 {"schema_name", parts[1]},
@@ -68,22 +72,25 @@ Json gateway_of(const std::string& payload) {
 }
 
 Json message_body(const AskArguments& arguments) {
-  Json body = Json::object(
-      {{"model", arguments.endpoint},
-       {"messages", Json::array({Json::object({{"role", "user"}, {"content", arguments.question}})})}});
+  Json body =
+      Json::object({{"model", arguments.endpoint},
+                    {"messages", Json::array({Json::object({{"role", "user"}, {"content", arguments.question}})})}});
   if (!arguments.mode.empty()) body.set("custom_inputs", Json::object({{"answer_mode", arguments.mode}}));
   if (arguments.max_tokens > 0) body.set("max_tokens", arguments.max_tokens);
   return body;
 }
 
 // A value as it was typed: number, true, false, JSON, or text.
-Json typed(const std::string& text) { return Json::try_parse(text).value_or(Json(text)); }
+Json typed(const std::string& text) {
+  return Json::try_parse(text).value_or(Json(text));
+}
 
 }  // namespace
 
 void register_prompt(ApiClient& client, const std::string& name, const std::string& file, bool json) {
-  const Json result = client.post("/api/2.0/lakeloop/prompts",
-                                  Json::object({{"name", name}, {"template", read_file(file, 1024 * 1024)}, {"if_changed", true}}));
+  const Json result =
+      client.post("/api/2.0/lakeloop/prompts",
+                  Json::object({{"name", name}, {"template", read_file(file, 1024 * 1024)}, {"if_changed", true}}));
   if (json) return print(result);
   std::printf("prompt %s: version %lld%s\n", name.c_str(), static_cast<long long>(result["version"].int_or(0)),
               result["changed"].bool_or(true) ? "" : " (unchanged)");
@@ -96,7 +103,8 @@ void register_chain(ApiClient& client, const ChainArguments& arguments, bool jso
   if (!arguments.alias.empty()) body.set("alias", arguments.alias);
   const Json result = client.post("/api/2.0/lakeloop/chains", body);
   if (json) return print(result);
-  std::printf("model %s: version %lld%s%s\n", arguments.name.c_str(), static_cast<long long>(result["version"].int_or(0)),
+  std::printf("model %s: version %lld%s%s\n", arguments.name.c_str(),
+              static_cast<long long>(result["version"].int_or(0)),
               result["changed"].bool_or(true) ? "" : " (unchanged)",
               arguments.alias.empty() ? "" : (", alias " + arguments.alias).c_str());
 }
@@ -192,41 +200,48 @@ void explain(ApiClient& client, const std::string& trace_id, bool json) {
   line("trace", walk.str("trace_id") + " of " + walk.str("request_time") + ", " + walk.str("state"));
   line("endpoint", walk.str("endpoint"));
   const auto versioned = [](const Json& step) {
-    return step["unknown"].is_string() ? "unknown: " + step.str("unknown")
-                                       : step.str("name") + (step["version"].is_int() ? " version " + step["version"].dump() : "");
+    return step["unknown"].is_string()
+               ? "unknown: " + step.str("unknown")
+               : step.str("name") + (step["version"].is_int() ? " version " + step["version"].dump() : "");
   };
   if (walk.contains("model_version")) line("model", versioned(walk["model_version"]));
   if (walk.contains("prompt")) line("prompt", versioned(walk["prompt"]));
-  if (walk.contains("model_call")) line("called", walk["model_call"].str("endpoint") + " (" + walk["model_call"].str("model") + ")");
-  if (walk.contains("index")) line("index", walk["index"].str("name") + " at source version " + walk["index"]["source_version"].dump());
+  if (walk.contains("model_call"))
+    line("called", walk["model_call"].str("endpoint") + " (" + walk["model_call"].str("model") + ")");
+  if (walk.contains("index"))
+    line("index", walk["index"].str("name") + " at source version " + walk["index"]["source_version"].dump());
   for (const Json& citation : walk["citations"].items()) {
-    std::printf("[%lld] %s\n", static_cast<long long>(citation["mark"].int_or(0)), citation.str("quote").substr(0, 200).c_str());
+    std::printf("[%lld] %s\n", static_cast<long long>(citation["mark"].int_or(0)),
+                citation.str("quote").substr(0, 200).c_str());
     const auto step = [&](const char* label, const Json& value, const std::string& text) {
       line(label, value["unknown"].is_string() ? "unknown: " + value.str("unknown") : text);
     };
     const Json &found = citation["chunk"], &page = citation["page"], &file = citation["file"];
     step("  chunk", found, found.str("id") + " in " + found.str("table") + " version " + found["table_version"].dump());
-    step("  page", page, page.str("source_path") + " in " + page.str("table") + " version " + page["table_version"].dump());
+    step("  page", page,
+         page.str("source_path") + " in " + page.str("table") + " version " + page["table_version"].dump());
     if (file.is_object()) {
-      line("  file", file.str("path") + ", characters " + file["start"].dump() + " to " + file["end"].dump() + ", sha256 " +
-                         file.str("sha256").substr(0, 16));
+      line("  file", file.str("path") + ", characters " + file["start"].dump() + " to " + file["end"].dump() +
+                         ", sha256 " + file.str("sha256").substr(0, 16));
       line("  commit", file.str("git_commit", "not in a Git work tree"));
     }
   }
 }
 
 void feedback(ApiClient& client, const FeedbackArguments& arguments, bool json) {
-  Json assessment = Json::object({{"assessment_name", arguments.name},
-                                  {"trace_id", arguments.trace_id},
-                                  {"source", Json::object({{"source_type", "HUMAN"},
-                                                           {"source_id", arguments.source.empty() ? "cli" : arguments.source}})}});
+  Json assessment = Json::object(
+      {{"assessment_name", arguments.name},
+       {"trace_id", arguments.trace_id},
+       {"source",
+        Json::object({{"source_type", "HUMAN"}, {"source_id", arguments.source.empty() ? "cli" : arguments.source}})}});
   assessment.set(arguments.expectation ? "expectation" : "feedback", Json::object({{"value", typed(arguments.value)}}));
   if (!arguments.rationale.empty()) assessment.set("rationale", arguments.rationale);
-  const Json answer = client.post("/api/3.0/mlflow/traces/" + codec::percent_encode(arguments.trace_id) + "/assessments",
-                                  Json::object({{"assessment", std::move(assessment)}}));
+  const Json answer =
+      client.post("/api/3.0/mlflow/traces/" + codec::percent_encode(arguments.trace_id) + "/assessments",
+                  Json::object({{"assessment", std::move(assessment)}}));
   if (json) return print(answer);
-  std::printf("%s %s = %s on %s\n", answer["assessment"].str("assessment_id").c_str(), arguments.name.c_str(), arguments.value.c_str(),
-              arguments.trace_id.c_str());
+  std::printf("%s %s = %s on %s\n", answer["assessment"].str("assessment_id").c_str(), arguments.name.c_str(),
+              arguments.value.c_str(), arguments.trace_id.c_str());
 }
 
 }  // namespace lakeloop::app

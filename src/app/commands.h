@@ -30,8 +30,8 @@ struct IndexArguments {
 };
 void create_index(ApiClient& client, const IndexArguments& arguments, bool json);
 void show_index(ApiClient& client, const std::string& name, bool json);
-void query_index(ApiClient& client, const std::string& name, const std::string& text, const std::string& type, std::int64_t count,
-                 bool json);
+void query_index(ApiClient& client, const std::string& name, const std::string& text, const std::string& type,
+                 std::int64_t count, bool json);
 
 void register_prompt(ApiClient& client, const std::string& name, const std::string& file, bool json);
 
@@ -43,7 +43,7 @@ void register_chain(ApiClient& client, const ChainArguments& arguments, bool jso
 
 struct EndpointArguments {
   std::string name;
-  std::string model;     // "main.docs.assistant@champion" or "system.ai.smollm2/1"
+  std::string model;  // "main.docs.assistant@champion" or "system.ai.smollm2/1"
   std::string url, external_model, task = "llm/v1/chat", key_environment;
   std::string payload;   // "main.docs.assistant": rows go to main.docs.assistant_payload
   bool replace = false;  // an endpoint of that name is brought to this configuration

@@ -15,7 +15,8 @@ constexpr int kLayout = 1;
 
 }  // namespace
 
-DataFolder::DataFolder(std::filesystem::path root) : root_(std::filesystem::absolute(std::move(root)).lexically_normal()) {
+DataFolder::DataFolder(std::filesystem::path root)
+    : root_(std::filesystem::absolute(std::move(root)).lexically_normal()) {
   std::error_code error;
   std::filesystem::create_directories(root_, error);
   if (error || !std::filesystem::is_directory(root_)) {
@@ -25,7 +26,8 @@ DataFolder::DataFolder(std::filesystem::path root) : root_(std::filesystem::abso
   lock_ = open_file(root_ / "lock", O_RDWR | O_CREAT, 0600);
   if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     const std::string holder(trim(read_file(root_ / "lock", 64)));
-    throw Error(ErrorCode::kConflict, "another lakeloop server{} uses the data folder {}: stop it, or choose another --data",
+    throw Error(ErrorCode::kConflict,
+                "another lakeloop server{} uses the data folder {}: stop it, or choose another --data",
                 holder.empty() ? "" : " (process " + holder + ")", root_.string());
   }
   const std::string pid = lakeloop::format("{}\n", getpid());
@@ -35,7 +37,8 @@ DataFolder::DataFolder(std::filesystem::path root) : root_(std::filesystem::abso
   if (std::filesystem::exists(mark)) {
     const auto layout = parse_number<int>(trim(read_file(mark, 64)));
     if (!layout || *layout > kLayout) {
-      throw Error(ErrorCode::kConflict, "the data folder {} has layout {}, this lakeloop knows layouts up to {}: use a newer lakeloop",
+      throw Error(ErrorCode::kConflict,
+                  "the data folder {} has layout {}, this lakeloop knows layouts up to {}: use a newer lakeloop",
                   root_.string(), trim(read_file(mark, 64)), kLayout);
     }
   } else {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The one folder that holds a workspace. Locked while a server runs on it, so that a second one refuses; marked with the version
-// of its layout, so that an older Lakeloop refuses a newer folder.
+// The one folder that holds a workspace. Locked while a server runs on it, so that a second one refuses; marked with
+// the version of its layout, so that an older Lakeloop refuses a newer folder.
 
 #include <filesystem>
 #include <string>

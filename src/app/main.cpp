@@ -16,7 +16,9 @@ class CommandLine {
     app_.set_version_flag("--version", std::string("lakeloop ") + LAKELOOP_VERSION);
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.add_option("--data", connection_.data, "Data folder of the server")->capture_default_str()->envname("LAKELOOP_DATA");
+    app_.add_option("--data", connection_.data, "Data folder of the server")
+        ->capture_default_str()
+        ->envname("LAKELOOP_DATA");
     app_.add_option("--url", connection_.url, "Address of the server (also LAKELOOP_URL)");
     app_.add_option("--token-file", connection_.token_file, "File that holds the token (also LAKELOOP_TOKEN_FILE)");
     app_.add_flag("--json", json_, "Print the server's answer as JSON");
@@ -51,7 +53,8 @@ class CommandLine {
     CLI::App* command = app_.add_subcommand("server", "Run a workspace");
     command->add_option("--listen", server_.listen, "HOST:PORT")->capture_default_str();
     command->add_option("--worker", server_.worker, "The program lakeloop-llm (default: beside this one)");
-    command->add_option("--model-threads", server_.model_threads, "Threads of a model worker")->check(CLI::Range(1, 256));
+    command->add_option("--model-threads", server_.model_threads, "Threads of a model worker")
+        ->check(CLI::Range(1, 256));
     command->add_flag("--allow-private-upstreams", server_.allow_private_upstreams,
                       "External models may be on loopback or private addresses");
     command->callback([this] {
@@ -98,12 +101,18 @@ class CommandLine {
   }
 
   void add_assistant() {
-    CLI::App* command = app_.add_subcommand("prompt", "Prompts")->require_subcommand(1)->add_subcommand("register", "Register a version");
+    CLI::App* command = app_.add_subcommand("prompt", "Prompts")
+                            ->require_subcommand(1)
+                            ->add_subcommand("register", "Register a version");
     command->add_option("name", name_, "Full name")->required();
-    command->add_option("--file", text_, "Text, or a JSON list of {role, content}")->required()->check(CLI::ExistingFile);
+    command->add_option("--file", text_, "Text, or a JSON list of {role, content}")
+        ->required()
+        ->check(CLI::ExistingFile);
     on(command, [this](ApiClient& client) { register_prompt(client, name_, text_, json_); });
 
-    command = app_.add_subcommand("chain", "RAG chains")->require_subcommand(1)->add_subcommand("register", "Package and register a version");
+    command = app_.add_subcommand("chain", "RAG chains")
+                  ->require_subcommand(1)
+                  ->add_subcommand("register", "Package and register a version");
     command->add_option("name", chain_.name, "Full name of the registered model")->required();
     command->add_option("--file", chain_.file, "chain.yaml")->required()->check(CLI::ExistingFile);
     command->add_option("--alias", chain_.alias, "Alias to set to the version");
@@ -166,7 +175,9 @@ class CommandLine {
     command->add_option("statement", text_, "One statement")->required();
     on(command, [this](ApiClient& client) { sql(client, text_, json_); });
 
-    command = app_.add_subcommand("token", "Access tokens")->require_subcommand(1)->add_subcommand("create", "Create a token of your own");
+    command = app_.add_subcommand("token", "Access tokens")
+                  ->require_subcommand(1)
+                  ->add_subcommand("create", "Create a token of your own");
     command->add_option("--comment", text_, "What it is for");
     command->add_option("--lifetime", lifetime_, "Seconds until it expires; without it: never");
     on(command, [this](ApiClient& client) { create_token(client, text_, lifetime_, json_); });

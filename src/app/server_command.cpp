@@ -27,7 +27,9 @@ struct Address {
 
 Address parse_listen(const std::string& listen) {
   const std::size_t colon = listen.rfind(':');
-  const auto port = colon == std::string::npos ? std::nullopt : parse_number<std::uint16_t>(std::string_view(listen).substr(colon + 1));
+  const auto port = colon == std::string::npos
+                        ? std::nullopt
+                        : parse_number<std::uint16_t>(std::string_view(listen).substr(colon + 1));
   if (!port || colon == 0) {
     throw Error(ErrorCode::kInvalidArgument, "--listen must be HOST:PORT, as 127.0.0.1:8787; got \"{}\"", listen);
   }
@@ -51,7 +53,8 @@ void ensure_admin_token(Workspace& workspace, const DataFolder& folder) {
     }
     return;
   }
-  const identity::NewToken made = workspace.identity().create_token(kAdminName, "made at the first start", std::nullopt);
+  const identity::NewToken made =
+      workspace.identity().create_token(kAdminName, "made at the first start", std::nullopt);
   write_file_atomic(file, made.token + "\n", 0600);
 }
 
@@ -67,7 +70,9 @@ sigset_t block_signals() {
   return set;
 }
 
-bool loopback(std::string_view host) { return host.starts_with("127.") || host == "::1" || host == "localhost"; }
+bool loopback(std::string_view host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
 
 }  // namespace
 
@@ -77,8 +82,8 @@ int run_server(const ServerArguments& arguments) {
     const Address address = parse_listen(arguments.listen);
     const DataFolder folder(arguments.data);
     std::filesystem::create_directories(folder / "logs");
-    std::string base_url = lakeloop::format("http://{}:{}", address.host.contains(':') ? "[" + address.host + "]" : address.host,
-                                            address.port);
+    std::string base_url = lakeloop::format(
+        "http://{}:{}", address.host.contains(':') ? "[" + address.host + "]" : address.host, address.port);
     Workspace workspace(folder, {.worker = worker_path(arguments),
                                  .allow_private_upstreams = arguments.allow_private_upstreams,
                                  .model_threads = arguments.model_threads});
@@ -91,8 +96,8 @@ int run_server(const ServerArguments& arguments) {
                        const_cast<api::Dispatcher&>(dispatcher).handler());
     base_url = base_url.substr(0, base_url.rfind(':')) + lakeloop::format(":{}", server.port());
     if (!loopback(address.host)) {
-      log_warning("listening_beyond_loopback", {{"address", address.host},
-                                                {"note", "every request needs a token; put TLS in front of it"}});
+      log_warning("listening_beyond_loopback",
+                  {{"address", address.host}, {"note", "every request needs a token; put TLS in front of it"}});
     }
     write_file_atomic(folder / kServerFile, Json::object({{"url", base_url}, {"pid", getpid()}}).dump() + "\n");
     log_info("server_ready", {{"url", base_url}, {"data", folder.root().string()}, {"version", LAKELOOP_VERSION}});

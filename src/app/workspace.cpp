@@ -1,11 +1,14 @@
 #include "app/workspace.h"
 
 #include "api/app/routes.h"
+#include "api/databricks/identity_routes.h"
 #include "api/databricks/serving_routes.h"
+#include "api/databricks/sql_routes.h"
 #include "api/databricks/vector_search_routes.h"
 #include "api/mlflow/routes.h"
 #include "api/openai/routes.h"
 #include "api/otlp/routes.h"
+#include "api/unity/routes.h"
 #include "base/log.h"
 
 namespace lakeloop::app {
@@ -13,8 +16,8 @@ namespace {
 
 std::vector<db::Migration> all_migrations() {
   std::vector<db::Migration> all;
-  for (const auto& module : {identity::migrations(), catalog::migrations(), tracking::migrations(), search::migrations(),
-                             serving::migrations()}) {
+  for (const auto& module : {identity::migrations(), catalog::migrations(), tracking::migrations(),
+                             search::migrations(), serving::migrations()}) {
     all.insert(all.end(), module.begin(), module.end());
   }
   return all;
@@ -37,7 +40,8 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
       artifacts_(tracking_, store_),
       journal_(journal::Journal::open(folder / "journal")),
       client_(std::make_shared<net::Client>()),
-      serving_(*database_, with_admin(identity_), catalog_, tracking_, codec::Sealer::open(folder / "seal.key"), client_,
+      serving_(*database_, with_admin(identity_), catalog_, tracking_, codec::Sealer::open(folder / "seal.key"),
+               client_,
                {.worker = options.worker,
                 .log_folder = folder / "logs",
                 .model_threads = options.model_threads,
@@ -45,6 +49,7 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
       search_(*database_, catalog_, serving_, folder / "indexes"),
       invocations_(*journal_, tracking_, catalog_, admin()),
       mirror_(tracking_, catalog_, admin()),
+      statements_(catalog_),
       options_(options),
       scratch_(folder / "scratch") {
   std::filesystem::remove_all(scratch_);  // what an interrupted import left
@@ -53,12 +58,17 @@ Workspace::Workspace(const DataFolder& folder, const WorkspaceOptions& options)
   serving_.connect(search_, invocations_);
 }
 
-Workspace::~Workspace() { stop(); }
+Workspace::~Workspace() {
+  stop();
+}
 
-identity::Principal Workspace::admin() { return identity_.find(kAdminName).value(); }
+identity::Principal Workspace::admin() {
+  return identity_.find(kAdminName).value();
+}
 
 void Workspace::stop() {
   tasks_.stop();
+  statements_.stop();
   if (!invocations_.drain(std::chrono::seconds(5))) log_warning("invocations_left_in_journal");
   invocations_.stop();
   serving_.stop();
@@ -72,6 +82,11 @@ api::Routes Workspace::routes(const std::string& base_url) {
   };
   add(api::app::operations_routes(LAKELOOP_VERSION));
   add(api::openai::routes(serving_));
+  add(api::unity::routes(catalog_));
+  add(api::databricks::discovery_routes(base_url, catalog_.metastore_id()));
+  add(api::databricks::scim_routes(identity_, catalog_.metastore_id()));
+  add(api::databricks::token_routes(identity_));
+  add(api::databricks::sql_routes(statements_));
   add(api::databricks::serving_routes(serving_));
   add(api::databricks::vector_search_routes(search_, base_url));
   add(api::mlflow::routes({tracking_, registry_, artifacts_, catalog_}));

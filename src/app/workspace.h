@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "api/databricks/statements.h"
 #include "api/route.h"
 #include "app/data_folder.h"
 #include "catalog/catalog.h"
@@ -25,7 +26,7 @@
 namespace lakeloop::app {
 
 struct WorkspaceOptions {
-  std::filesystem::path worker;            // lakeloop-llm
+  std::filesystem::path worker;  // lakeloop-llm
   bool allow_private_upstreams = false;
   int model_threads = 1;
 };
@@ -58,6 +59,7 @@ class Workspace {
   search::VectorSearch search_;
   serving::InvocationLog invocations_;
   tracking::TableMirror mirror_;
+  api::databricks::Statements statements_;
   workflow::TaskRunner tasks_;
   const WorkspaceOptions options_;
   const std::filesystem::path scratch_;

@@ -101,9 +101,11 @@ TEST(Metrics, RendersPrometheusText) {
   histogram.observe(0.1);
   histogram.observe(5);
   const std::string text = render_metrics();
-  EXPECT_THAT(text, testing::HasSubstr("# TYPE test_requests_total counter\ntest_requests_total{route=\"a\\\"b\"} 2\n"));
+  EXPECT_THAT(text,
+              testing::HasSubstr("# TYPE test_requests_total counter\ntest_requests_total{route=\"a\\\"b\"} 2\n"));
   EXPECT_THAT(text, testing::HasSubstr("test_seconds_bucket{le=\"0.1\"} 1\n"));
-  EXPECT_THAT(text, testing::HasSubstr("test_seconds_bucket{le=\"+Inf\"} 2\ntest_seconds_sum 5.1\ntest_seconds_count 2\n"));
+  EXPECT_THAT(text,
+              testing::HasSubstr("test_seconds_bucket{le=\"+Inf\"} 2\ntest_seconds_sum 5.1\ntest_seconds_count 2\n"));
 }
 
 }  // namespace

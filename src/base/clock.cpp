@@ -13,7 +13,9 @@ using std::chrono::microseconds;
 using std::chrono::sys_days;
 using std::chrono::sys_time;
 
-sys_time<microseconds> to_chrono(Timestamp at) { return sys_time<microseconds>(microseconds(at.micros)); }
+sys_time<microseconds> to_chrono(Timestamp at) {
+  return sys_time<microseconds>(microseconds(at.micros));
+}
 
 class Cursor {
  public:
@@ -36,7 +38,9 @@ class Cursor {
   }
   [[nodiscard]] char last() const { return last_; }
   [[nodiscard]] bool done() const { return text_.empty(); }
-  [[nodiscard]] bool at_digit() const { return !text_.empty() && std::isdigit(static_cast<unsigned char>(text_[0])) != 0; }
+  [[nodiscard]] bool at_digit() const {
+    return !text_.empty() && std::isdigit(static_cast<unsigned char>(text_[0])) != 0;
+  }
 
  private:
   std::string_view text_;

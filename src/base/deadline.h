@@ -25,7 +25,8 @@ class Deadline {
   [[nodiscard]] std::chrono::milliseconds left() const {
     const auto now = Steady::now();
     if (now >= at_) return std::chrono::milliseconds(0);
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::min<Steady::duration>(at_ - now, std::chrono::hours(24)));
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::min<Steady::duration>(at_ - now, std::chrono::hours(24)));
   }
   // Ends the request when nobody waits for its result any more.
   void check() const {

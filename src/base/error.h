@@ -17,27 +17,27 @@
 namespace lakeloop {
 
 // X(enumerator, wire error_code of MLflow and Databricks, HTTP status, OpenAI error type)
-#define LAKELOOP_ERROR_CODES(X)                                                              \
-  X(kInvalidArgument, "INVALID_PARAMETER_VALUE", 400, "invalid_request_error")               \
-  X(kMalformedRequest, "BAD_REQUEST", 400, "invalid_request_error")                          \
-  X(kUnsupportedFeature, "UNSUPPORTED_TABLE_FEATURE", 400, "invalid_request_error")          \
-  X(kUnauthenticated, "UNAUTHENTICATED", 401, "authentication_error")                        \
-  X(kPermissionDenied, "PERMISSION_DENIED", 403, "permission_error")                         \
-  X(kNotFound, "RESOURCE_DOES_NOT_EXIST", 404, "not_found_error")                            \
-  X(kRouteNotFound, "ENDPOINT_NOT_FOUND", 404, "not_found_error")                            \
-  X(kMethodNotAllowed, "METHOD_NOT_ALLOWED", 405, "invalid_request_error")                   \
-  X(kAlreadyExists, "RESOURCE_ALREADY_EXISTS", 409, "invalid_request_error")                 \
-  X(kConflict, "RESOURCE_CONFLICT", 409, "invalid_request_error")                            \
-  X(kTooLarge, "REQUEST_TOO_LARGE", 413, "invalid_request_error")                            \
-  X(kUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "invalid_request_error")           \
-  X(kRateLimited, "REQUEST_LIMIT_EXCEEDED", 429, "rate_limit_error")                         \
-  X(kResourceExhausted, "RESOURCE_EXHAUSTED", 429, "rate_limit_error")                       \
-  X(kCancelled, "CANCELLED", 499, "invalid_request_error")                                   \
-  X(kInternal, "INTERNAL_ERROR", 500, "server_error")                                        \
-  X(kDataLoss, "DATA_LOSS", 500, "server_error")                                             \
-  X(kUnimplemented, "NOT_IMPLEMENTED", 501, "server_error")                                  \
-  X(kUpstream, "UPSTREAM_ERROR", 502, "server_error")                                        \
-  X(kUnavailable, "TEMPORARILY_UNAVAILABLE", 503, "server_error")                            \
+#define LAKELOOP_ERROR_CODES(X)                                                     \
+  X(kInvalidArgument, "INVALID_PARAMETER_VALUE", 400, "invalid_request_error")      \
+  X(kMalformedRequest, "BAD_REQUEST", 400, "invalid_request_error")                 \
+  X(kUnsupportedFeature, "UNSUPPORTED_TABLE_FEATURE", 400, "invalid_request_error") \
+  X(kUnauthenticated, "UNAUTHENTICATED", 401, "authentication_error")               \
+  X(kPermissionDenied, "PERMISSION_DENIED", 403, "permission_error")                \
+  X(kNotFound, "RESOURCE_DOES_NOT_EXIST", 404, "not_found_error")                   \
+  X(kRouteNotFound, "ENDPOINT_NOT_FOUND", 404, "not_found_error")                   \
+  X(kMethodNotAllowed, "METHOD_NOT_ALLOWED", 405, "invalid_request_error")          \
+  X(kAlreadyExists, "RESOURCE_ALREADY_EXISTS", 409, "invalid_request_error")        \
+  X(kConflict, "RESOURCE_CONFLICT", 409, "invalid_request_error")                   \
+  X(kTooLarge, "REQUEST_TOO_LARGE", 413, "invalid_request_error")                   \
+  X(kUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, "invalid_request_error")  \
+  X(kRateLimited, "REQUEST_LIMIT_EXCEEDED", 429, "rate_limit_error")                \
+  X(kResourceExhausted, "RESOURCE_EXHAUSTED", 429, "rate_limit_error")              \
+  X(kCancelled, "CANCELLED", 499, "invalid_request_error")                          \
+  X(kInternal, "INTERNAL_ERROR", 500, "server_error")                               \
+  X(kDataLoss, "DATA_LOSS", 500, "server_error")                                    \
+  X(kUnimplemented, "NOT_IMPLEMENTED", 501, "server_error")                         \
+  X(kUpstream, "UPSTREAM_ERROR", 502, "server_error")                               \
+  X(kUnavailable, "TEMPORARILY_UNAVAILABLE", 503, "server_error")                   \
   X(kDeadlineExceeded, "DEADLINE_EXCEEDED", 504, "server_error")
 
 enum class ErrorCode : std::uint8_t {

@@ -4,6 +4,8 @@
 
 namespace lakeloop {
 
-std::string format_values(fmt::string_view text, fmt::format_args values) { return fmt::vformat(text, values); }
+std::string format_values(fmt::string_view text, fmt::format_args values) {
+  return fmt::vformat(text, values);
+}
 
 }  // namespace lakeloop

@@ -24,10 +24,14 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -51,7 +55,9 @@ constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error"}
 
 }  // namespace
 
-void set_log_level(LogLevel lowest) { logger().set_level(to_spdlog(lowest)); }
+void set_log_level(LogLevel lowest) {
+  logger().set_level(to_spdlog(lowest));
+}
 
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
   const auto spd = to_spdlog(level);

@@ -30,11 +30,17 @@ struct LogField {
 void set_log_level(LogLevel lowest);
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 
-inline void log_info(std::string_view event, std::initializer_list<LogField> f = {}) { log(LogLevel::kInfo, event, f); }
+inline void log_info(std::string_view event, std::initializer_list<LogField> f = {}) {
+  log(LogLevel::kInfo, event, f);
+}
 inline void log_warning(std::string_view event, std::initializer_list<LogField> f = {}) {
   log(LogLevel::kWarning, event, f);
 }
-inline void log_error(std::string_view event, std::initializer_list<LogField> f = {}) { log(LogLevel::kError, event, f); }
-inline void log_debug(std::string_view event, std::initializer_list<LogField> f = {}) { log(LogLevel::kDebug, event, f); }
+inline void log_error(std::string_view event, std::initializer_list<LogField> f = {}) {
+  log(LogLevel::kError, event, f);
+}
+inline void log_debug(std::string_view event, std::initializer_list<LogField> f = {}) {
+  log(LogLevel::kDebug, event, f);
+}
 
 }  // namespace lakeloop

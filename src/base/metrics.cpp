@@ -125,7 +125,8 @@ class Buckets : public Family {
         const std::string bound = i < bounds_.size() ? format("{}", bounds_[i]) : "+Inf";
         out += format("{}_bucket{} {}\n", name, label_text(labels, format("le=\"{}\"", bound)), total);
       }
-      out += format("{}_sum{} {}\n{}_count{} {}\n", name, label_text(labels), cell.sum, name, label_text(labels), total);
+      out +=
+          format("{}_sum{} {}\n{}_count{} {}\n", name, label_text(labels), cell.sum, name, label_text(labels), total);
     }
   }
 
@@ -153,20 +154,33 @@ struct Histogram::Impl : Buckets {
 Counter::Counter(std::string name, std::string help, std::vector<std::string> label_names)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(help), "counter", std::move(label_names))) {}
 Counter::~Counter() = default;
-void Counter::add(double amount, const Labels& labels) { impl_->change(labels, amount, false); }
-double Counter::value(const Labels& labels) const { return impl_->value(labels); }
+void Counter::add(double amount, const Labels& labels) {
+  impl_->change(labels, amount, false);
+}
+double Counter::value(const Labels& labels) const {
+  return impl_->value(labels);
+}
 
 Gauge::Gauge(std::string name, std::string help, std::vector<std::string> label_names)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(help), "gauge", std::move(label_names))) {}
 Gauge::~Gauge() = default;
-void Gauge::set(double value, const Labels& labels) { impl_->change(labels, value, true); }
-void Gauge::add(double amount, const Labels& labels) { impl_->change(labels, amount, false); }
-double Gauge::value(const Labels& labels) const { return impl_->value(labels); }
+void Gauge::set(double value, const Labels& labels) {
+  impl_->change(labels, value, true);
+}
+void Gauge::add(double amount, const Labels& labels) {
+  impl_->change(labels, amount, false);
+}
+double Gauge::value(const Labels& labels) const {
+  return impl_->value(labels);
+}
 
-Histogram::Histogram(std::string name, std::string help, std::vector<double> bounds, std::vector<std::string> label_names)
+Histogram::Histogram(std::string name, std::string help, std::vector<double> bounds,
+                     std::vector<std::string> label_names)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(help), std::move(bounds), std::move(label_names))) {}
 Histogram::~Histogram() = default;
-void Histogram::observe(double value, const Labels& labels) { impl_->observe(labels, value); }
+void Histogram::observe(double value, const Labels& labels) {
+  impl_->observe(labels, value);
+}
 
 std::string render_metrics() {
   Registry& registry = Registry::instance();

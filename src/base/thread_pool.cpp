@@ -11,7 +11,9 @@ ThreadPool::ThreadPool(std::string name, std::size_t threads, std::size_t queue_
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
 }
 
-ThreadPool::~ThreadPool() { stop(); }
+ThreadPool::~ThreadPool() {
+  stop();
+}
 
 bool ThreadPool::try_submit(std::function<void()> task) {
   {

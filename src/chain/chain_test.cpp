@@ -44,7 +44,8 @@ TEST(ChainConfig, NamesTheWrongField) {
       {"rag_chain: 1\n", "retriever.index is required"},
       {"rag_chain: 1\nretriever: {index: a.b.c, indx: x}\n", "retriever.indx is not a known setting"},
       {"rag_chain: 1\nretriever: {index: a.b.c}\nextra: {}\n", "extra is not a known section"},
-      {"rag_chain: 1\nretriever: {index: a.b.c, num_results: 0}\n", "retriever.num_results must be a number from 1 to 50"},
+      {"rag_chain: 1\nretriever: {index: a.b.c, num_results: 0}\n",
+       "retriever.num_results must be a number from 1 to 50"},
       {"rag_chain: 1\nretriever: {index: a.b.c, query_type: MAGIC}\n", "retriever.query_type must be"},
       {"rag_chain: 1\nretriever: {index: a.b.c}\nanswer: {mode: poetry}\n", "not one of cited, prose, verifiable"},
       {"rag_chain: 1\nretriever: {index: a.b.c}\nanswer: {mode: prose}\n", "models.chat is required"},
@@ -107,7 +108,8 @@ class WordEngine : public gateway::InferenceEngine {
 TEST(SentenceRanker, FindsTheSentenceAndItsPlace) {
   SentenceRanker ranker;
   WordEngine engine;
-  for (gateway::InferenceEngine* with : {static_cast<gateway::InferenceEngine*>(&engine), static_cast<gateway::InferenceEngine*>(nullptr)}) {
+  for (gateway::InferenceEngine* with :
+       {static_cast<gateway::InferenceEngine*>(&engine), static_cast<gateway::InferenceEngine*>(nullptr)}) {
     const auto ranked = ranker.rank("What is the default port of the server?", passages(), with, Deadline());
     ASSERT_FALSE(ranked.empty());
     EXPECT_EQ(ranked[0].text, "The default port of the server is 8443.");
@@ -123,12 +125,14 @@ TEST(SentenceRanker, OverlappingChunksGiveASentenceOnce) {
   std::vector<Passage> twice = passages();
   twice.push_back(twice[0]);
   SentenceRanker ranker;
-  EXPECT_EQ(ranker.rank("port", twice, nullptr, Deadline()).size(), ranker.rank("port", passages(), nullptr, Deadline()).size());
+  EXPECT_EQ(ranker.rank("port", twice, nullptr, Deadline()).size(),
+            ranker.rank("port", passages(), nullptr, Deadline()).size());
 }
 
 TEST(CitationCheck, MarksWhatIsNotSupported) {
-  const auto checked = check_answer("The default port is 8443. The default port is 8080. Elephants can fly. Refunds take five business days.",
-                                    passages());
+  const auto checked = check_answer(
+      "The default port is 8443. The default port is 8080. Elephants can fly. Refunds take five business days.",
+      passages());
   ASSERT_EQ(checked.size(), 4u);
   EXPECT_TRUE(checked[0].supported);
   EXPECT_EQ(checked[0].quote, "The default port of the server is 8443.");
@@ -141,9 +145,9 @@ TEST(CitationCheck, MarksWhatIsNotSupported) {
 TEST(RunRequest, RefusesWhatAChainCannotDo) {
   const auto body = [](std::string_view text) { return parse_run_request(Json::parse(text)); };
   EXPECT_EQ(body(R"({"messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]}]})").question, "Hi");
-  const RunRequest request =
-      body(R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
-           R"({"role":"user","content":"c"}],"custom_inputs":{"answer_mode":"verifiable"},"max_tokens":5})");
+  const RunRequest request = body(
+      R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
+      R"({"role":"user","content":"c"}],"custom_inputs":{"answer_mode":"verifiable"},"max_tokens":5})");
   EXPECT_EQ(request.question, "c");
   EXPECT_EQ(request.history.size(), 3u);
   EXPECT_EQ(request.mode, AnswerMode::kVerifiable);

@@ -13,7 +13,9 @@ namespace {
 
 constexpr double kSupport = 0.6;
 
-bool has_digit(std::string_view word) { return word.find_first_of("0123456789") != std::string_view::npos; }
+bool has_digit(std::string_view word) {
+  return word.find_first_of("0123456789") != std::string_view::npos;
+}
 
 // "[2]" names passage 1; the first mark counts.
 std::optional<std::size_t> named_passage(std::string_view sentence, std::size_t passages) {
@@ -57,11 +59,13 @@ std::vector<CheckedSentence> check_answer(std::string_view answer, const std::ve
   };
   std::vector<Source> sources;
   for (std::size_t i = 0; i < passages.size(); ++i) {
-    for (codec::Sentence& sentence : codec::split_sentences(passages[i].text, 200)) sources.push_back({i, std::move(sentence)});
+    for (codec::Sentence& sentence : codec::split_sentences(passages[i].text, 200))
+      sources.push_back({i, std::move(sentence)});
   }
   std::vector<CheckedSentence> checked;
   for (const codec::Sentence& sentence : codec::split_sentences(answer, 200)) {
-    CheckedSentence result{.answer_start = sentence.start, .answer_end = sentence.end, .text = sentence.text, .quote = {}};
+    CheckedSentence result{
+        .answer_start = sentence.start, .answer_end = sentence.end, .text = sentence.text, .quote = {}};
     // The raw text keeps its marks like [2]; the shown one has lost the brackets.
     const std::size_t from = codec::byte_offset(answer, static_cast<std::size_t>(sentence.start));
     const std::size_t to = codec::byte_offset(answer, static_cast<std::size_t>(sentence.end));
@@ -82,8 +86,15 @@ std::vector<CheckedSentence> check_answer(std::string_view answer, const std::ve
       const Passage& passage = passages[*named];
       const double share = word_share(words, passage.text);
       if (share >= kSupport && numbers_stand_in(words, passage.text)) {
-        result = {.answer_start = sentence.start, .answer_end = sentence.end, .text = sentence.text, .supported = true,
-                  .support = share, .passage = *named, .start = passage.start, .end = passage.end, .quote = passage.text};
+        result = {.answer_start = sentence.start,
+                  .answer_end = sentence.end,
+                  .text = sentence.text,
+                  .supported = true,
+                  .support = share,
+                  .passage = *named,
+                  .start = passage.start,
+                  .end = passage.end,
+                  .quote = passage.text};
       }
     }
     result.supported = result.support >= kSupport && !words.empty();

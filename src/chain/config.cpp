@@ -73,9 +73,12 @@ class Section {
 
 std::string_view to_string(AnswerMode mode) {
   switch (mode) {
-    case AnswerMode::kCited: return "cited";
-    case AnswerMode::kProse: return "prose";
-    case AnswerMode::kVerifiable: return "verifiable";
+    case AnswerMode::kCited:
+      return "cited";
+    case AnswerMode::kProse:
+      return "prose";
+    case AnswerMode::kVerifiable:
+      return "verifiable";
   }
   return "";
 }
@@ -88,7 +91,9 @@ AnswerMode parse_answer_mode(std::string_view text) {
       .with_param("answer_mode");
 }
 
-ChainConfig ChainConfig::from_yaml(std::string_view text) { return from_json(codec::yaml_parse(text)); }
+ChainConfig ChainConfig::from_yaml(std::string_view text) {
+  return from_json(codec::yaml_parse(text));
+}
 
 ChainConfig ChainConfig::from_json(const Json& json) {
   if (!json.is_object()) wrong("the file", "must be a mapping");
@@ -130,7 +135,8 @@ ChainConfig ChainConfig::from_json(const Json& json) {
   prompt.read("name", config.prompt_name);
   prompt.read("version", config.prompt_version, 1, INT64_MAX);
   prompt.refuse_unknown();
-  if (!config.prompt_name.empty() && config.prompt_version == 0) wrong("prompt.version", "is required with prompt.name");
+  if (!config.prompt_name.empty() && config.prompt_version == 0)
+    wrong("prompt.version", "is required with prompt.name");
   return config;
 }
 

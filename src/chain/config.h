@@ -1,6 +1,7 @@
 #pragma once
 
-// What a RAG chain is, as data: the file chain.yaml of its artefact. Loading checks every field and names the wrong one.
+// What a RAG chain is, as data: the file chain.yaml of its artefact. Loading checks every field and names the wrong
+// one.
 
 #include <cstdint>
 #include <string>
@@ -20,19 +21,19 @@ std::string_view to_string(AnswerMode mode);
 AnswerMode parse_answer_mode(std::string_view text);  // kInvalidArgument lists the three
 
 struct ChainConfig {
-  std::string index;                   // full name of a vector search index over a chunks table
+  std::string index;  // full name of a vector search index over a chunks table
   std::string query_type = "HYBRID";
-  std::int64_t num_results = 6;        // chunks
-  std::string chat_endpoint;           // modes prose and verifiable; may be empty in cited
-  std::string embedding_endpoint;      // ranks sentences; empty: by words
+  std::int64_t num_results = 6;    // chunks
+  std::string chat_endpoint;       // modes prose and verifiable; may be empty in cited
+  std::string embedding_endpoint;  // ranks sentences; empty: by words
   AnswerMode mode = AnswerMode::kCited;
-  double floor = 0.40;                 // cosine of the best sentence below which nothing was found
-  double within = 0.05;                // further sentences this near to the best are shown
+  double floor = 0.40;   // cosine of the best sentence below which nothing was found
+  double within = 0.05;  // further sentences this near to the best are shown
   std::int64_t max_sentences = 3;
-  std::int64_t passages = 1;           // chunks that a chat model sees
-  std::int64_t max_tokens = 256;       // of a written answer
+  std::int64_t passages = 1;      // chunks that a chat model sees
+  std::int64_t max_tokens = 256;  // of a written answer
   double temperature = 0;
-  std::string prompt_name;             // registered prompt; empty: the built-in one
+  std::string prompt_name;  // registered prompt; empty: the built-in one
   std::int64_t prompt_version = 0;
 
   static ChainConfig from_yaml(std::string_view text);

@@ -40,7 +40,8 @@ class Walk {
                for (const catalog::LineageEdge& edge : catalog_.lineage_of("table", chunks)) {
                  if (edge.source_kind == "table") pages = edge.source;
                }
-               if (pages.empty()) throw Error(ErrorCode::kNotFound, "no lineage says which table {} was cut from", chunks);
+               if (pages.empty())
+                 throw Error(ErrorCode::kNotFound, "no lineage says which table {} was cut from", chunks);
                const std::int64_t version = step["chunk"]["page_version"].int_or(-1);
                Json page = row_at(pages, version, "source_path", cited["source_path"]);
                page.erase("text");

@@ -41,9 +41,11 @@ void ensure_model(catalog::Catalog& catalog, const catalog::Principal& who, cons
 }  // namespace
 
 catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalog::Principal& who,
-                                         const std::string& model_name, const ChainConfig& config, std::string_view comment) {
+                                         const std::string& model_name, const ChainConfig& config,
+                                         std::string_view comment) {
   // What is registered must load: the prompt is looked at now, not at the first request.
-  if (!config.prompt_name.empty()) parse_prompt(load_prompt_text(catalog, who, config.prompt_name, config.prompt_version));
+  if (!config.prompt_name.empty())
+    parse_prompt(load_prompt_text(catalog, who, config.prompt_name, config.prompt_version));
   ensure_model(catalog, who, model_name, {{"lakeloop.kind", "rag_chain"}});
   const catalog::ModelVersionInfo pending =
       catalog.create_model_version(who, model_name, "lakeloop:chain", {}, comment, {{"lakeloop.kind", "rag_chain"}});
@@ -55,12 +57,14 @@ catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalo
   const std::string target = lakeloop::format("{}/{}", model_name, ready.version);
   std::vector<catalog::LineageEdge> edges;
   const auto depends = [&](std::string kind, std::string source) {
-    if (!source.empty()) edges.push_back({std::move(kind), std::move(source), "model_version", target, Json::object(), Timestamp::now()});
+    if (!source.empty())
+      edges.push_back({std::move(kind), std::move(source), "model_version", target, Json::object(), Timestamp::now()});
   };
   depends("index", config.index);
   depends("endpoint", config.chat_endpoint);
   depends("endpoint", config.embedding_endpoint);
-  if (!config.prompt_name.empty()) depends("prompt", lakeloop::format("{}/{}", config.prompt_name, config.prompt_version));
+  if (!config.prompt_name.empty())
+    depends("prompt", lakeloop::format("{}/{}", config.prompt_name, config.prompt_version));
   catalog.record_lineage(edges);
   return ready;
 }
@@ -80,10 +84,11 @@ std::int64_t register_prompt(catalog::Catalog& catalog, const catalog::Principal
   const Json messages = parse_prompt(text);
   ensure_model(catalog, who, name, {{std::string(kIsPrompt), "true"}});
   const bool chat = trim(text).starts_with('[');
-  const catalog::ModelVersionInfo version = catalog.create_model_version(
-      who, name, "prompt-template", {}, comment,
-      {{std::string(kIsPrompt), "true"}, {std::string(kPromptText), chat ? messages.dump() : std::string(text)},
-       {"_mlflow_prompt_type", chat ? "chat" : "text"}});
+  const catalog::ModelVersionInfo version =
+      catalog.create_model_version(who, name, "prompt-template", {}, comment,
+                                   {{std::string(kIsPrompt), "true"},
+                                    {std::string(kPromptText), chat ? messages.dump() : std::string(text)},
+                                    {"_mlflow_prompt_type", chat ? "chat" : "text"}});
   catalog.finalize_model_version(who, name, version.version);
   return version.version;
 }
@@ -93,7 +98,8 @@ std::string load_prompt_text(catalog::Catalog& catalog, const catalog::Principal
   const catalog::ModelVersionInfo found = catalog.get_model_version(who, name, version);
   const auto text = found.tags.find(std::string(kPromptText));
   if (text == found.tags.end()) {
-    throw Error(ErrorCode::kInvalidArgument, "{} version {} is not a prompt: it has no tag {}", name, version, kPromptText);
+    throw Error(ErrorCode::kInvalidArgument, "{} version {} is not a prompt: it has no tag {}", name, version,
+                kPromptText);
   }
   // MLflow's client stores text prompts as they are and chat prompts as JSON.
   return text->second;

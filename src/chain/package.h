@@ -1,7 +1,8 @@
 #pragma once
 
-// A chain as a packaged, versioned artefact: a folder with MLmodel (flavour `lakeloop_rag_chain`) and chain.yaml, registered
-// as a version of a Unity Catalog model. What it depends on (index, prompt, endpoints) is recorded as lineage.
+// A chain as a packaged, versioned artefact: a folder with MLmodel (flavour `lakeloop_rag_chain`) and chain.yaml,
+// registered as a version of a Unity Catalog model. What it depends on (index, prompt, endpoints) is recorded as
+// lineage.
 
 #include <cstdint>
 #include <string>
@@ -15,7 +16,8 @@ inline constexpr std::string_view kChainFlavor = "lakeloop_rag_chain";
 
 // Makes the model when missing, then a READY version of it.
 catalog::ModelVersionInfo register_chain(catalog::Catalog& catalog, const catalog::Principal& who,
-                                         const std::string& model_name, const ChainConfig& config, std::string_view comment = {});
+                                         const std::string& model_name, const ChainConfig& config,
+                                         std::string_view comment = {});
 
 // Reads the artefact of a version; kInvalidArgument when it is no chain.
 ChainConfig load_chain(catalog::Catalog& catalog, const catalog::ModelVersionInfo& version);

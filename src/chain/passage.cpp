@@ -12,7 +12,9 @@ Retrieval retrieve(search::VectorSearch& search, const search::Principal& who, c
   query.num_results = config.num_results;
   query.columns = {"id", "text", "source_path", "title", "section", "start", "end", "page_version"};
   const search::SearchResult found = search.query(who, config.index, query, deadline);
-  Retrieval retrieval{.passages = {}, .source_version = found.source_version, .manifest = found.manifest,
+  Retrieval retrieval{.passages = {},
+                      .source_version = found.source_version,
+                      .manifest = found.manifest,
                       .query_type = found.query_type};
   for (const search::Hit& hit : found.hits) {
     const auto text = [&](std::size_t i) { return hit.values.at(i).string_or(""); };

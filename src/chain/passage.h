@@ -25,7 +25,7 @@ struct Retrieval {
   std::vector<Passage> passages;  // best first
   std::int64_t source_version = -1;
   std::int64_t manifest = 0;
-  std::string query_type;         // as run
+  std::string query_type;  // as run
 };
 
 Retrieval retrieve(search::VectorSearch& search, const search::Principal& who, const ChainConfig& config,

@@ -42,13 +42,15 @@ Json parse_prompt(std::string_view text) {
     if (!message["role"].is_string() || !message["content"].is_string()) {
       throw Error(ErrorCode::kInvalidArgument, "every message of a prompt needs a role and a content that is text");
     }
-    scan(message["content"].as_string(), [](std::string_view) {}, [](std::string_view name) {
-      for (const std::string_view known : kVariables) {
-        if (known == name) return;
-      }
-      throw Error(ErrorCode::kInvalidArgument, "the prompt uses the variable {{{{{}}}}}; a RAG chain knows question and context",
-                  name);
-    });
+    scan(
+        message["content"].as_string(), [](std::string_view) {},
+        [](std::string_view name) {
+          for (const std::string_view known : kVariables) {
+            if (known == name) return;
+          }
+          throw Error(ErrorCode::kInvalidArgument,
+                      "the prompt uses the variable {{{{{}}}}}; a RAG chain knows question and context", name);
+        });
   }
   return messages;
 }
@@ -57,11 +59,12 @@ Json render_prompt(const Json& messages, const std::map<std::string, std::string
   Json rendered = Json::array();
   for (const Json& message : messages.items()) {
     std::string content;
-    scan(message["content"].as_string(), [&](std::string_view text) { content += text; },
-         [&](std::string_view name) {
-           const auto found = values.find(name);
-           if (found != values.end()) content += found->second;
-         });
+    scan(
+        message["content"].as_string(), [&](std::string_view text) { content += text; },
+        [&](std::string_view name) {
+          const auto found = values.find(name);
+          if (found != values.end()) content += found->second;
+        });
     rendered.push_back(Json::object({{"role", message.str("role")}, {"content", std::move(content)}}));
   }
   return rendered;

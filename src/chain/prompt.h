@@ -1,7 +1,8 @@
 #pragma once
 
-// A prompt as a chat template: messages with {{variables}}, as MLflow's prompt registry holds them. A text prompt is one user
-// message. Unknown variables are refused when the prompt is loaded, so that no answer is made from a broken one.
+// A prompt as a chat template: messages with {{variables}}, as MLflow's prompt registry holds them. A text prompt is
+// one user message. Unknown variables are refused when the prompt is loaded, so that no answer is made from a broken
+// one.
 
 #include <map>
 #include <string>

@@ -66,14 +66,16 @@ std::string text_of_content(const Json& content) {
 RunRequest parse_run_request(const Json& body) {
   const Json& messages = body["messages"];
   if (!messages.is_array() || messages.size() == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "messages must be a list with at least one message").with_param("messages");
+    throw Error(ErrorCode::kInvalidArgument, "messages must be a list with at least one message")
+        .with_param("messages");
   }
   for (const char* field : {"tools", "functions", "response_format", "logprobs"}) {
     const Json& value = body[field];
-    const bool harmless = value.is_null() || (value.is_bool() && !value.as_bool()) || (value.is_array() && value.size() == 0) ||
-                          value.str("type") == "text";
+    const bool harmless = value.is_null() || (value.is_bool() && !value.as_bool()) ||
+                          (value.is_array() && value.size() == 0) || value.str("type") == "text";
     if (!harmless) {
-      throw Error(ErrorCode::kInvalidArgument, "{} is not something a RAG chain can do; call its chat model's endpoint", field)
+      throw Error(ErrorCode::kInvalidArgument, "{} is not something a RAG chain can do; call its chat model's endpoint",
+                  field)
           .with_param(field);
     }
   }
@@ -85,7 +87,8 @@ RunRequest parse_run_request(const Json& body) {
   for (const Json& message : messages.items()) {
     const std::string role = message.str("role");
     if (role != "system" && role != "developer" && role != "user" && role != "assistant") {
-      throw Error(ErrorCode::kInvalidArgument, "a message has the role \"{}\"; known are system, developer, user, assistant", role)
+      throw Error(ErrorCode::kInvalidArgument,
+                  "a message has the role \"{}\"; known are system, developer, user, assistant", role)
           .with_param("messages");
     }
     history.push_back(Json::object({{"role", role}, {"content", text_of_content(message["content"])}}));
@@ -139,8 +142,8 @@ Json Answer::citations_json() const {
 }
 
 Json Answer::to_custom_outputs() const {
-  Json json = Json::object({{"answer_mode", to_string(mode)}, {"found", found}, {"generated", generated},
-                            {"citations", citations_json()}});
+  Json json = Json::object(
+      {{"answer_mode", to_string(mode)}, {"found", found}, {"generated", generated}, {"citations", citations_json()}});
   if (generated) {
     Json marked = Json::array();
     for (const CheckedSentence& sentence : unsupported) {
@@ -157,7 +160,11 @@ Json Answer::to_custom_outputs() const {
 
 Runner::Runner(ChainConfig config, Json prompt, search::VectorSearch& search, gateway::EngineDirectory& engines,
                identity::Principal owner)
-    : config_(std::move(config)), prompt_(std::move(prompt)), search_(search), engines_(engines), owner_(std::move(owner)) {}
+    : config_(std::move(config)),
+      prompt_(std::move(prompt)),
+      search_(search),
+      engines_(engines),
+      owner_(std::move(owner)) {}
 
 Answer Runner::run(const RunRequest& request, const Deadline& deadline, tracking::TraceBuilder& trace,
                    const std::function<bool(std::string_view)>& on_text) {
@@ -181,7 +188,8 @@ Answer Runner::run(const RunRequest& request, const Deadline& deadline, tracking
 
   const AnswerMode mode = request.mode.value_or(config_.mode);
   if (mode != AnswerMode::kCited && config_.chat_endpoint.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "this chain has no chat model: answer mode {} needs models.chat", to_string(mode))
+    throw Error(ErrorCode::kInvalidArgument, "this chain has no chat model: answer mode {} needs models.chat",
+                to_string(mode))
         .with_param("custom_inputs.answer_mode");
   }
   Answer answer;
@@ -199,8 +207,8 @@ Answer Runner::run(const RunRequest& request, const Deadline& deadline, tracking
   return answer;
 }
 
-std::vector<RankedSentence> Runner::rank(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline,
-                                         tracking::TraceBuilder& trace, bool& by_words) {
+std::vector<RankedSentence> Runner::rank(const RunRequest& request, const Retrieval& retrieval,
+                                         const Deadline& deadline, tracking::TraceBuilder& trace, bool& by_words) {
   const std::size_t span = trace.open("rank_sentences", "RERANKER");
   trace.inputs(span, Json::object({{"query", request.question}}));
   std::shared_ptr<gateway::InferenceEngine> engine;
@@ -223,9 +231,10 @@ std::vector<RankedSentence> Runner::rank(const RunRequest& request, const Retrie
   }
   Json best = Json::array();
   for (std::size_t i = 0; i < std::min<std::size_t>(ranked.size(), 5); ++i) {
-    best.push_back(Json::object({{"page_content", ranked[i].text},
-                                 {"metadata", Json::object({{"doc_uri", retrieval.passages[ranked[i].passage].source_path},
-                                                            {"score", ranked[i].score}})}}));
+    best.push_back(
+        Json::object({{"page_content", ranked[i].text},
+                      {"metadata", Json::object({{"doc_uri", retrieval.passages[ranked[i].passage].source_path},
+                                                 {"score", ranked[i].score}})}}));
   }
   trace.outputs(span, best);
   trace.set(span, "lakeloop.ranked_by", by_words ? "words" : "embedding");
@@ -257,7 +266,8 @@ gateway::ChatResult Runner::call_model(const Json& body, std::optional<std::stri
   trace.set(span, "lakeloop.endpoint", config_.chat_endpoint);
   try {
     const auto engine = engines_.engine(owner_, config_.chat_endpoint);
-    gateway::ChatResult result = engine->chat({.body = body, .grammar = std::move(grammar), .adapter = {}}, deadline, on_chunk);
+    gateway::ChatResult result =
+        engine->chat({.body = body, .grammar = std::move(grammar), .adapter = {}}, deadline, on_chunk);
     trace.outputs(span, Json::object({{"role", "assistant"}, {"content", result.content}}));
     trace.set(span, "mlflow.llm.model", result.model);
     trace.set(span, "gen_ai.response.finish_reasons", Json::array({result.finish_reason}));
@@ -303,8 +313,13 @@ Answer Runner::prose(const RunRequest& request, const Retrieval& retrieval, cons
         so_far += chunk.content;
         return !on_text || chunk.content.empty() || on_text(chunk.content);
       });
-  Answer answer{.text = result.content, .mode = AnswerMode::kProse, .generated = true, .citations = {}, .unsupported = {},
-                .finish_reason = result.finish_reason, .usage = result.usage};
+  Answer answer{.text = result.content,
+                .mode = AnswerMode::kProse,
+                .generated = true,
+                .citations = {},
+                .unsupported = {},
+                .finish_reason = result.finish_reason,
+                .usage = result.usage};
   const std::vector<Passage> seen(
       retrieval.passages.begin(),
       retrieval.passages.begin() +
@@ -335,7 +350,8 @@ Answer Runner::verifiable(const RunRequest& request, const Retrieval& retrieval,
                           tracking::TraceBuilder& trace) {
   bool by_words = false;
   std::vector<RankedSentence> ranked = rank(request, retrieval, deadline, trace, by_words);
-  if (ranked.empty() || (!by_words && ranked.front().score < config_.floor)) return nothing_found(AnswerMode::kVerifiable);
+  if (ranked.empty() || (!by_words && ranked.front().score < config_.floor))
+    return nothing_found(AnswerMode::kVerifiable);
   // The models choose best among few, in the order of the text.
   constexpr std::size_t kChoices = 6;
   if (ranked.size() > kChoices) ranked.resize(kChoices);
@@ -353,12 +369,12 @@ Answer Runner::verifiable(const RunRequest& request, const Retrieval& retrieval,
       {{"messages",
         Json::array({Json::object({{"role", "system"}, {"content", "Answer the question using only the context."}}),
                      Json::object({{"role", "user"},
-                                   {"content", lakeloop::format("Question: {}\n\nContext:\n{}\nQuestion: {}", request.question, context,
-                                                      request.question)}})})},
+                                   {"content", lakeloop::format("Question: {}\n\nContext:\n{}\nQuestion: {}",
+                                                                request.question, context, request.question)}})})},
        {"max_tokens", 8},
        {"temperature", 0}});
-  const gateway::ChatResult result =
-      call_model(body, gateway::grammar_of_choices(choices), deadline, trace, [](const gateway::ChatChunk&) { return true; });
+  const gateway::ChatResult result = call_model(body, gateway::grammar_of_choices(choices), deadline, trace,
+                                                [](const gateway::ChatChunk&) { return true; });
   Answer answer{.text = {}, .mode = AnswerMode::kVerifiable};
   for (std::size_t i = 0; i < ranked.size(); ++i) {
     if (result.content == choices[i]) append_cited(answer, ranked[i], retrieval.passages[ranked[i].passage]);

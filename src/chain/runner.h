@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs a RAG chain: retrieve, then answer by the mode. Everything that happened goes into the trace. Thread-safe: one runner
-// serves many requests.
+// Runs a RAG chain: retrieve, then answer by the mode. Everything that happened goes into the trace. Thread-safe: one
+// runner serves many requests.
 
 #include <functional>
 #include <memory>
@@ -32,13 +32,13 @@ struct Citation {
 struct Answer {
   std::string text;
   AnswerMode mode = AnswerMode::kCited;
-  bool found = true;                      // false: nothing in the documents answers
-  bool generated = false;                 // written by a language model
+  bool found = true;       // false: nothing in the documents answers
+  bool generated = false;  // written by a language model
   std::vector<Citation> citations;
   std::vector<CheckedSentence> unsupported;  // sentences of a written answer without support
   std::string finish_reason = "stop";
   gateway::Usage usage;
-  std::int64_t index_version = -1;        // Delta version of the index's source that was searched
+  std::int64_t index_version = -1;  // Delta version of the index's source that was searched
   [[nodiscard]] Json citations_json() const;
   [[nodiscard]] Json to_custom_outputs() const;
 };
@@ -46,11 +46,11 @@ struct Answer {
 // What a request may change: {"custom_inputs": {"answer_mode": "prose"}}, max_tokens, temperature.
 struct RunRequest {
   std::string question;
-  Json history;                           // earlier messages, or null
+  Json history;  // earlier messages, or null
   std::optional<AnswerMode> mode;
   std::optional<std::int64_t> max_tokens;
   std::optional<double> temperature;
-  Json stop;                              // as OpenAI's, for written answers
+  Json stop;  // as OpenAI's, for written answers
 };
 // From an OpenAI chat request. kInvalidArgument names what a chain cannot do.
 RunRequest parse_run_request(const Json& body);
@@ -67,15 +67,17 @@ class Runner {
   [[nodiscard]] const ChainConfig& config() const { return config_; }
 
  private:
-  Answer cited(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline, tracking::TraceBuilder& trace);
-  Answer prose(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline, tracking::TraceBuilder& trace,
-               const std::function<bool(std::string_view)>& on_text);
+  Answer cited(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline,
+               tracking::TraceBuilder& trace);
+  Answer prose(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline,
+               tracking::TraceBuilder& trace, const std::function<bool(std::string_view)>& on_text);
   Answer verifiable(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline,
                     tracking::TraceBuilder& trace);
   std::vector<RankedSentence> rank(const RunRequest& request, const Retrieval& retrieval, const Deadline& deadline,
                                    tracking::TraceBuilder& trace, bool& by_words);
   gateway::ChatResult call_model(const Json& body, std::optional<std::string> grammar, const Deadline& deadline,
-                                 tracking::TraceBuilder& trace, const std::function<bool(const gateway::ChatChunk&)>& on_chunk);
+                                 tracking::TraceBuilder& trace,
+                                 const std::function<bool(const gateway::ChatChunk&)>& on_chunk);
 
   const ChainConfig config_;
   const Json prompt_;

@@ -46,7 +46,8 @@ std::vector<RankedSentence> sentences_of(const std::vector<Passage>& passages) {
 }
 
 void sort_best_first(std::vector<RankedSentence>& sentences) {
-  std::ranges::stable_sort(sentences, [](const RankedSentence& a, const RankedSentence& b) { return a.score > b.score; });
+  std::ranges::stable_sort(sentences,
+                           [](const RankedSentence& a, const RankedSentence& b) { return a.score > b.score; });
 }
 
 }  // namespace

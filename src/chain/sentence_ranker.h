@@ -1,8 +1,8 @@
 #pragma once
 
-// Ranks the sentences of retrieved chunks by nearness to a question: cosine of sentence embeddings, or, where there is no
-// embedding model, the share of the question's words that a sentence holds. Vectors of sentences seen before are kept (bounded).
-// Thread-safe.
+// Ranks the sentences of retrieved chunks by nearness to a question: cosine of sentence embeddings, or, where there is
+// no embedding model, the share of the question's words that a sentence holds. Vectors of sentences seen before are
+// kept (bounded). Thread-safe.
 
 #include <cstdint>
 #include <list>
@@ -37,7 +37,8 @@ class SentenceRanker {
 
  private:
   using Vector = std::shared_ptr<const std::vector<float>>;
-  std::vector<Vector> embed(const std::vector<std::string>& texts, gateway::InferenceEngine& engine, const Deadline& deadline);
+  std::vector<Vector> embed(const std::vector<std::string>& texts, gateway::InferenceEngine& engine,
+                            const Deadline& deadline);
 
   static constexpr std::size_t kCachedVectors = 20'000;
   std::mutex mutex_;

@@ -16,12 +16,15 @@ struct FreeDoc {
   void operator()(yyjson_mut_doc* doc) const { yyjson_mut_doc_free(doc); }
 };
 
-std::string_view text_of(yyjson_val* value) { return {yyjson_get_str(value), yyjson_get_len(value)}; }
+std::string_view text_of(yyjson_val* value) {
+  return {yyjson_get_str(value), yyjson_get_len(value)};
+}
 
 Json from_yyjson(yyjson_val* value, std::size_t levels) {
   if (levels == 0) throw Error(ErrorCode::kMalformedRequest, "the JSON document is nested too deep");
   switch (yyjson_get_type(value)) {
-    case YYJSON_TYPE_BOOL: return yyjson_get_bool(value);
+    case YYJSON_TYPE_BOOL:
+      return yyjson_get_bool(value);
     case YYJSON_TYPE_NUM:
       if (yyjson_is_sint(value)) return yyjson_get_sint(value);
       if (yyjson_is_uint(value)) {
@@ -29,7 +32,8 @@ Json from_yyjson(yyjson_val* value, std::size_t levels) {
         if (number <= INT64_MAX) return static_cast<std::int64_t>(number);
       }
       return yyjson_get_num(value);
-    case YYJSON_TYPE_STR: return text_of(value);
+    case YYJSON_TYPE_STR:
+      return text_of(value);
     case YYJSON_TYPE_ARR: {
       Json::Array items;
       items.reserve(yyjson_arr_size(value));
@@ -48,7 +52,8 @@ Json from_yyjson(yyjson_val* value, std::size_t levels) {
       yyjson_obj_foreach(value, i, n, key, item) members.emplace_back(text_of(key), from_yyjson(item, levels - 1));
       return object;
     }
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
@@ -116,9 +121,13 @@ const Json& null_json() {
 
 }  // namespace
 
-Json Json::strings(const std::vector<std::string>& items) { return Json(Array(items.begin(), items.end())); }
+Json Json::strings(const std::vector<std::string>& items) {
+  return Json(Array(items.begin(), items.end()));
+}
 
-Json Json::parse(std::string_view text) { return parse(text, limits::kJsonDepth); }
+Json Json::parse(std::string_view text) {
+  return parse(text, limits::kJsonDepth);
+}
 
 Json Json::parse(std::string_view text, std::size_t max_depth) {
   if (too_deep(text, max_depth)) {
@@ -139,8 +148,12 @@ std::optional<Json> Json::try_parse(std::string_view text) {
   }
 }
 
-std::string Json::dump() const { return write(*this, YYJSON_WRITE_NOFLAG); }
-std::string Json::dump_pretty() const { return write(*this, YYJSON_WRITE_PRETTY_TWO_SPACES); }
+std::string Json::dump() const {
+  return write(*this, YYJSON_WRITE_NOFLAG);
+}
+std::string Json::dump_pretty() const {
+  return write(*this, YYJSON_WRITE_PRETTY_TWO_SPACES);
+}
 
 std::string_view Json::type_name() const {
   static constexpr std::string_view names[] = {"null", "boolean", "number", "number", "string", "array", "object"};
@@ -190,7 +203,9 @@ const Json* Json::find(std::string_view key) const {
   return nullptr;
 }
 
-Json* Json::find(std::string_view key) { return const_cast<Json*>(std::as_const(*this).find(key)); }
+Json* Json::find(std::string_view key) {
+  return const_cast<Json*>(std::as_const(*this).find(key));
+}
 
 const Json& Json::operator[](std::string_view key) const {
   const Json* found = find(key);
@@ -202,10 +217,18 @@ const Json& Json::at(std::size_t index) const {
   return array != nullptr && index < array->size() ? (*array)[index] : null_json();
 }
 
-std::string Json::string_or(std::string_view fallback) const { return is_string() ? as_string() : std::string(fallback); }
-std::int64_t Json::int_or(std::int64_t fallback) const { return is_int() ? as_int() : fallback; }
-double Json::double_or(double fallback) const { return is_number() ? as_double() : fallback; }
-bool Json::bool_or(bool fallback) const { return is_bool() ? as_bool() : fallback; }
+std::string Json::string_or(std::string_view fallback) const {
+  return is_string() ? as_string() : std::string(fallback);
+}
+std::int64_t Json::int_or(std::int64_t fallback) const {
+  return is_int() ? as_int() : fallback;
+}
+double Json::double_or(double fallback) const {
+  return is_number() ? as_double() : fallback;
+}
+bool Json::bool_or(bool fallback) const {
+  return is_bool() ? as_bool() : fallback;
+}
 
 std::size_t Json::size() const {
   if (is_array()) return items().size();

@@ -1,7 +1,7 @@
 #pragma once
 
-// Sealing of secrets at rest: XSalsa20-Poly1305 (libsodium secretbox) under a key that lives in a file of mode 0600 in the
-// data folder. A sealed text is "v1." + base64(nonce || box). Thread-safe after construction.
+// Sealing of secrets at rest: XSalsa20-Poly1305 (libsodium secretbox) under a key that lives in a file of mode 0600 in
+// the data folder. A sealed text is "v1." + base64(nonce || box). Thread-safe after construction.
 
 #include <filesystem>
 #include <string>

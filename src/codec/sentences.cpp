@@ -35,7 +35,8 @@ std::size_t list_marker(std::string_view line) {
   if (rest.size() >= 2 && (rest[0] == '-' || rest[0] == '*' || rest[0] == '+') && rest[1] == ' ') return indent + 2;
   std::size_t digits = 0;
   while (digits < rest.size() && digits < 4 && rest[digits] >= '0' && rest[digits] <= '9') ++digits;
-  if (digits > 0 && digits + 1 < rest.size() && (rest[digits] == '.' || rest[digits] == ')') && rest[digits + 1] == ' ') {
+  if (digits > 0 && digits + 1 < rest.size() && (rest[digits] == '.' || rest[digits] == ')') &&
+      rest[digits + 1] == ' ') {
     return indent + digits + 2;
   }
   return 0;
@@ -74,8 +75,8 @@ std::vector<Block> find_blocks(std::string_view text) {
     } else if (is_table_rule(bare) && last_is_row) {
       blocks.pop_back();  // the heads of columns state nothing
       last_is_row = false;
-    } else if (bare.empty() || bare.starts_with('#') || is_rule(bare) || is_table_rule(bare) || is_link_definition(bare) ||
-               (bare.starts_with('<') && bare.ends_with('>') && !bare.contains(' '))) {
+    } else if (bare.empty() || bare.starts_with('#') || is_rule(bare) || is_table_rule(bare) ||
+               is_link_definition(bare) || (bare.starts_with('<') && bare.ends_with('>') && !bare.contains(' '))) {
       close();
       last_is_row = false;
     } else if (line.starts_with("    ") && !in_block && list_marker(line) == 0) {
@@ -105,7 +106,8 @@ std::string plain(std::string_view markdown) {
       if (c == '|' && !out.empty() && out.back() != ' ') out += ' ';
       continue;
     }
-    if (c == '*' || (c == '_' && (i == 0 || markdown[i - 1] == ' ' || i + 1 == markdown.size() || markdown[i + 1] == ' '))) {
+    if (c == '*' ||
+        (c == '_' && (i == 0 || markdown[i - 1] == ' ' || i + 1 == markdown.size() || markdown[i + 1] == ' '))) {
       continue;
     }
     if (c == '\\' && i + 1 < markdown.size() && std::string_view("*_`[]()#").contains(markdown[i + 1])) continue;
@@ -127,7 +129,8 @@ std::string plain(std::string_view markdown) {
 }
 
 bool has_letter(std::string_view text) {
-  const icu::UnicodeString wide = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int>(text.size())));
+  const icu::UnicodeString wide =
+      icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int>(text.size())));
   for (int i = 0; i < wide.length(); i = wide.moveIndex32(i, 1)) {
     if (u_isalnum(wide.char32At(i)) != 0) return true;
   }
@@ -136,14 +139,15 @@ bool has_letter(std::string_view text) {
 
 std::unique_ptr<icu::BreakIterator> sentence_breaks() {
   UErrorCode status = U_ZERO_ERROR;
-  std::unique_ptr<icu::BreakIterator> breaks(icu::BreakIterator::createSentenceInstance(icu::Locale::getEnglish(), status));
+  std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createSentenceInstance(icu::Locale::getEnglish(), status));
   LAKELOOP_CHECK(U_SUCCESS(status) != 0);
   return breaks;
 }
 
 // "e.g. this" and "Fig. 3" are one sentence: a break after these is taken back.
 bool ends_with_abbreviation(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> list = {"e.g.", "i.e.", "etc.", "cf.", "vs.", "Fig.",
+  static constexpr std::array<std::string_view, 12> list = {"e.g.", "i.e.", "etc.", "cf.",  "vs.",     "Fig.",
                                                             "No.",  "Dr.",  "Mr.",  "Mrs.", "approx.", "Ch."};
   const std::string_view bare = trim(text);
   return std::ranges::any_of(list, [&](std::string_view end) {
@@ -201,10 +205,11 @@ std::vector<Sentence> split_sentences(std::string_view text, std::size_t limit) 
 
 std::vector<std::string> content_words(std::string_view text) {
   static constexpr std::array<std::string_view, 58> stop = {
-      "a",    "about", "all",  "an",   "and",  "any",   "are",  "as",    "at",    "be",    "but",  "by",    "can",  "do",   "does",
-      "for",  "from",  "get",  "has",  "have", "how",   "i",    "if",    "in",    "into",  "is",   "it",    "its",  "me",   "my",
-      "not",  "of",    "on",   "or",   "so",   "that",  "the",  "their", "there", "these", "this", "to",    "use",  "used", "was",
-      "we",   "what",  "when", "where", "which", "who",  "why",  "will",  "with",  "would", "you",  "your",  "were"};
+      "a",     "about", "all",   "an",    "and",  "any",  "are",   "as",   "at",   "be",  "but",  "by",
+      "can",   "do",    "does",  "for",   "from", "get",  "has",   "have", "how",  "i",   "if",   "in",
+      "into",  "is",    "it",    "its",   "me",   "my",   "not",   "of",   "on",   "or",  "so",   "that",
+      "the",   "their", "there", "these", "this", "to",   "use",   "used", "was",  "we",  "what", "when",
+      "where", "which", "who",   "why",   "will", "with", "would", "you",  "your", "were"};
   icu::UnicodeString wide = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int>(text.size())));
   wide.foldCase();
   std::vector<std::string> words;

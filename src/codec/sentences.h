@@ -1,8 +1,8 @@
 #pragma once
 
-// Sentences of running text in Markdown or plain form, with their places. Code blocks, headings, rules, front matter, HTML
-// comments and link definitions are not sentences; a table row and a list item are at least one each. Breaks within a
-// paragraph follow ICU's sentence rules (UAX #29).
+// Sentences of running text in Markdown or plain form, with their places. Code blocks, headings, rules, front matter,
+// HTML comments and link definitions are not sentences; a table row and a list item are at least one each. Breaks
+// within a paragraph follow ICU's sentence rules (UAX #29).
 
 #include <cstdint>
 #include <string>
@@ -12,7 +12,7 @@
 namespace lakeloop::codec {
 
 struct Sentence {
-  std::string text;                 // on one line, inner runs of blanks as one, Markdown emphasis and link targets removed
+  std::string text;  // on one line, inner runs of blanks as one, Markdown emphasis and link targets removed
   std::int64_t start = 0, end = 0;  // code points of the input that it came from
 };
 

@@ -18,8 +18,8 @@ TEST(Sentences, FollowMarkdown) {
       "```rust\nlet x = 1.\n```\n- an item\n- *another* item. With two.\n\n| a | b |\n|---|---|\n| one | 2 |\n"
       "<!-- a comment. -->\n[ref]: http://example.com\n\n    indented code\n";
   EXPECT_THAT(texts(page),
-              testing::ElementsAre("First sentence goes over two lines.", "Second, e.g. this one, has code and a link.", "an item",
-                                   "another item.", "With two.", "one 2"));
+              testing::ElementsAre("First sentence goes over two lines.", "Second, e.g. this one, has code and a link.",
+                                   "an item", "another item.", "With two.", "one 2"));
 }
 
 TEST(Sentences, PlacesAreCodePointsOfTheInput) {
@@ -33,7 +33,8 @@ TEST(Sentences, PlacesAreCodePointsOfTheInput) {
       i += n;
     }
     wide += static_cast<char32_t>(page.size());
-    const std::size_t from = wide[static_cast<std::size_t>(sentence.start)], to = wide[static_cast<std::size_t>(sentence.end)];
+    const std::size_t from = wide[static_cast<std::size_t>(sentence.start)],
+                      to = wide[static_cast<std::size_t>(sentence.end)];
     EXPECT_EQ(page.substr(from, to - from), sentence.text);
   }
   EXPECT_EQ(split_sentences(page).size(), 3u);
@@ -49,7 +50,8 @@ TEST(Sentences, HostileTextEnds) {
 }
 
 TEST(ContentWords, FoldAndDropStopWords) {
-  EXPECT_THAT(content_words("What is the Default PORT of größe_x?"), testing::ElementsAre("default", "port", "grösse", "x"));
+  EXPECT_THAT(content_words("What is the Default PORT of größe_x?"),
+              testing::ElementsAre("default", "port", "grösse", "x"));
 }
 
 }  // namespace

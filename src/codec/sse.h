@@ -32,8 +32,8 @@ class SseParser {
   bool first_line_ = true;
 };
 
-// "data: ...\n\n". Never writes `id:` or `retry:`: some clients then take a heartbeat for an event. `data` is one line of
-// JSON; U+2028, U+2029 and U+0085 in it are written as \u escapes, since many clients split lines on them.
+// "data: ...\n\n". Never writes `id:` or `retry:`: some clients then take a heartbeat for an event. `data` is one line
+// of JSON; U+2028, U+2029 and U+0085 in it are written as \u escapes, since many clients split lines on them.
 std::string sse_data(std::string_view json_line);
 std::string sse_event(std::string_view event, std::string_view json_line);
 // A heartbeat: one comment line without an empty line after it.

@@ -1,7 +1,7 @@
 #pragma once
 
-// The metadata store: SQL with $1, $2 placeholders over SQLite (WAL; PostgreSQL joins behind this header). One writer at a
-// time, readers beside it. Values are bound, never pasted. Thread-safe; a Transaction belongs to one thread.
+// The metadata store: SQL with $1, $2 placeholders over SQLite (WAL; PostgreSQL joins behind this header). One writer
+// at a time, readers beside it. Values are bound, never pasted. Thread-safe; a Transaction belongs to one thread.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,7 +17,8 @@
 
 namespace lakeloop::db {
 
-using Value = std::variant<std::monostate, std::int64_t, double, std::string>;  // monostate = NULL; booleans are 0 and 1
+using Value =
+    std::variant<std::monostate, std::int64_t, double, std::string>;  // monostate = NULL; booleans are 0 and 1
 
 // One row of a result, read by position. NULL reads as nullopt, or as the fallback.
 class Row {
@@ -36,8 +37,8 @@ class Row {
   std::vector<Value> values_;
 };
 
-// A unit of SQL work: all statements see one state. Write transactions are serialised (BEGIN IMMEDIATE) and durable when
-// Database::write returns.
+// A unit of SQL work: all statements see one state. Write transactions are serialised (BEGIN IMMEDIATE) and durable
+// when Database::write returns.
 class Transaction {
  public:
   virtual ~Transaction() = default;
@@ -47,8 +48,8 @@ class Transaction {
   std::optional<Row> query_one(std::string_view sql, const std::vector<Value>& values = {});
 };
 
-// Schema changes, applied once and in order; each in its own transaction, with its checksum kept. A module registers its
-// own and touches no other module's tables.
+// Schema changes, applied once and in order; each in its own transaction, with its checksum kept. A module registers
+// its own and touches no other module's tables.
 struct Migration {
   std::string module;  // "catalog"
   int number = 0;      // 1, 2, ... without gaps within the module

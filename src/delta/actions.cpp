@@ -59,7 +59,8 @@ Metadata read_metadata(const Json& json) {
   metadata.name = json.str("name");
   metadata.description = json.str("description");
   if (const auto provider = json["format"].str("provider", "parquet"); provider != "parquet") {
-    throw Error(ErrorCode::kUnsupportedFeature, "the table's files have the format '{}', only parquet is read", provider);
+    throw Error(ErrorCode::kUnsupportedFeature, "the table's files have the format '{}', only parquet is read",
+                provider);
   }
   const auto schema = Json::try_parse(need_text(json, "schemaString", "metaData"));
   if (!schema) throw Error(ErrorCode::kDataLoss, "the schema of the table is no valid JSON");
@@ -108,14 +109,15 @@ void read_action(const Json& action, Actions& into) {
     } else if (kind == "remove") {
       into.removes.push_back(read_remove(body));
     } else if (kind == "cdc") {
-      into.changes.push_back(
-          {decode_path(need_text(body, "path", "cdc")), partition_values(body["partitionValues"]), body["size"].int_or(0)});
+      into.changes.push_back({decode_path(need_text(body, "path", "cdc")), partition_values(body["partitionValues"]),
+                              body["size"].int_or(0)});
     } else if (kind == "protocol") {
       into.protocol = read_protocol(body);
     } else if (kind == "metaData") {
       into.metadata = read_metadata(body);
     } else if (kind == "txn") {
-      into.txns.push_back({need_text(body, "appId", "txn"), need_int(body, "version", "txn"), body["lastUpdated"].int_or(0)});
+      into.txns.push_back(
+          {need_text(body, "appId", "txn"), need_int(body, "version", "txn"), body["lastUpdated"].int_or(0)});
     } else if (kind == "domainMetadata") {
       into.domains[need_text(body, "domain", "domainMetadata")] = body;
     } else if (kind == "sidecar") {
@@ -216,7 +218,9 @@ std::string file_key(std::string_view path, const Json& deletion_vector) {
   return key;
 }
 
-std::string encode_path(std::string_view path) { return codec::percent_encode(path, true); }
+std::string encode_path(std::string_view path) {
+  return codec::percent_encode(path, true);
+}
 
 std::string decode_path(std::string_view uri) {
   const auto path = codec::percent_decode(uri);
@@ -226,7 +230,8 @@ std::string decode_path(std::string_view uri) {
   const auto slash = path->find('/'), colon = path->find(':');
   const bool scheme = colon != std::string::npos && slash == colon + 1 && path->substr(slash).starts_with("//");
   if (path->starts_with('/') || scheme) {
-    throw Error(ErrorCode::kUnsupportedFeature, "the log refers to '{}' outside the table (a shallow clone): not supported", uri);
+    throw Error(ErrorCode::kUnsupportedFeature,
+                "the log refers to '{}' outside the table (a shallow clone): not supported", uri);
   }
   for (const auto segment : split(*path, '/')) {
     if (segment == ".." || segment == "." || segment.empty()) {

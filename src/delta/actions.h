@@ -72,7 +72,7 @@ struct Actions {
   std::vector<Txn> txns;
   std::map<std::string, Json> domains;  // domainMetadata by domain, kept as it was
   std::vector<Sidecar> sidecars;
-  Json info;                            // commitInfo
+  Json info;  // commitInfo
 };
 
 // Adds one action, an object with one member. kDataLoss when a needed field is missing or of the wrong type.

@@ -15,8 +15,8 @@ namespace {
 
 std::optional<ChangeType> change_type(std::string_view text) {
   if (text == "insert") return ChangeType::kInsert;
-  if (text == "update_preimage") return ChangeType::kUpdatePreimage;
-  if (text == "update_postimage") return ChangeType::kUpdatePostimage;
+  if (text == "update_preimage" || text == "update_pre") return ChangeType::kUpdatePreimage;
+  if (text == "update_postimage" || text == "update_post") return ChangeType::kUpdatePostimage;
   if (text == "delete") return ChangeType::kDelete;
   return std::nullopt;
 }
@@ -35,7 +35,8 @@ bool changes_nothing(const Json& info) {
 // Hands rows over in batches.
 class Batches {
  public:
-  Batches(std::size_t size, const std::function<void(std::vector<Change>)>& consumer) : size_(std::max<std::size_t>(size, 1)), consumer_(consumer) {}
+  Batches(std::size_t size, const std::function<void(std::vector<Change>)>& consumer)
+      : size_(std::max<std::size_t>(size, 1)), consumer_(consumer) {}
   void add(Change change) {
     pending_.push_back(std::move(change));
     if (pending_.size() >= size_) flush();
@@ -57,7 +58,8 @@ struct Version {
 
 class FeedReader {
  public:
-  FeedReader(const Log& log, const Snapshot& target, Batches& batches) : log_(log), shape_(scan_shape(log, target)), batches_(batches) {}
+  FeedReader(const Log& log, const Snapshot& target, Batches& batches)
+      : log_(log), shape_(scan_shape(log, target)), batches_(batches) {}
 
   void read(const Actions& actions, Version version) {
     if (!actions.changes.empty()) {
@@ -72,7 +74,8 @@ class FeedReader {
     std::vector<FileRows> deleted, inserted;
     for (const auto& remove : actions.removes) {
       if (!remove.data_change) continue;
-      const auto again = std::ranges::find_if(actions.adds, [&](const Add& add) { return add.data_change && add.file.path == remove.path; });
+      const auto again = std::ranges::find_if(
+          actions.adds, [&](const Add& add) { return add.data_change && add.file.path == remove.path; });
       const auto before = read_deletion_vector(log_, remove.deletion_vector);
       if (again == actions.adds.end()) {
         deleted.push_back({remove.path, partition_of(remove), before, false});
@@ -87,7 +90,8 @@ class FeedReader {
       inserted.push_back(std::move(back));
     }
     for (const auto& add : actions.adds) {
-      const bool known = std::ranges::any_of(actions.removes, [&](const Remove& remove) { return remove.path == add.file.path; });
+      const bool known =
+          std::ranges::any_of(actions.removes, [&](const Remove& remove) { return remove.path == add.file.path; });
       if (add.data_change && !known) inserted.push_back(live_rows(log_, add.file));
     }
     rows(shape_, deleted, ChangeType::kDelete, version);
@@ -97,16 +101,19 @@ class FeedReader {
  private:
   [[nodiscard]] PartitionValues partition_of(const Remove& remove) const {
     if (!remove.extended && !shape_.partition_columns.empty()) {
-      throw Error(ErrorCode::kDataLoss, "the removal of '{}' does not say its partition: its rows cannot be read", remove.path);
+      throw Error(ErrorCode::kDataLoss, "the removal of '{}' does not say its partition: its rows cannot be read",
+                  remove.path);
     }
     return remove.partition_values;
   }
 
-  void rows(const ScanShape& shape, const std::vector<FileRows>& files, std::optional<ChangeType> type, Version version) {
+  void rows(const ScanShape& shape, const std::vector<FileRows>& files, std::optional<ChangeType> type,
+            Version version) {
     if (files.empty()) return;
     for (const auto& file : files) {
       if (!log_.store().head(log_.key(file.path))) {
-        throw Error(ErrorCode::kNotFound, "the changes of version {} are gone: the file '{}' was vacuumed", version.number, file.path);
+        throw Error(ErrorCode::kNotFound, "the changes of version {} are gone: the file '{}' was vacuumed",
+                    version.number, file.path);
       }
     }
     duck_.stream(select_files(shape, files), {}, {}, [&](Rows batch) {
@@ -114,7 +121,9 @@ class FeedReader {
         auto mine = type;
         if (!mine) {
           mine = change_type(row.back().string_or(""));
-          if (!mine) throw Error(ErrorCode::kDataLoss, "version {}: a change has the unknown type '{}'", version.number, row.back().string_or(""));
+          if (!mine)
+            throw Error(ErrorCode::kDataLoss, "version {}: a change has the unknown type '{}'", version.number,
+                        row.back().string_or(""));
           row.pop_back();
         }
         batches_.add({*mine, version.number, version.timestamp, std::move(row)});
@@ -130,8 +139,9 @@ class FeedReader {
 };
 
 [[noreturn]] void feed_off(const Log& log, std::int64_t version) {
-  throw Error(ErrorCode::kInvalidArgument, "the change data feed of the table '{}' was off at version {}: set delta.enableChangeDataFeed", log.prefix(),
-              version);
+  throw Error(ErrorCode::kInvalidArgument,
+              "the change data feed of the table '{}' was off at version {}: set delta.enableChangeDataFeed",
+              log.prefix(), version);
 }
 
 Timestamp instant(const Actions& actions, Timestamp file_time) {
@@ -141,10 +151,22 @@ Timestamp instant(const Actions& actions, Timestamp file_time) {
 
 }  // namespace
 
-void Table::Impl::changes(std::int64_t from, std::int64_t to, std::size_t batch, const std::function<void(std::vector<Change>)>& on_batch) {
-  if (from < 0 || to < from) throw Error(ErrorCode::kInvalidArgument, "the range of versions {} to {} is empty", from, to);
+void Table::Impl::changes(std::int64_t from, std::int64_t to, std::size_t batch,
+                          const std::function<void(std::vector<Change>)>& on_batch) {
+  if (from < 0 || to < from)
+    throw Error(ErrorCode::kInvalidArgument, "the range of versions {} to {} is empty", from, to);
   const auto now = settings();
-  if (to > now.version) throw Error(ErrorCode::kInvalidArgument, "the table '{}' has no version {} yet; the newest is {}", log.prefix(), to, now.version);
+  if (to > now.version)
+    throw Error(ErrorCode::kInvalidArgument, "the table '{}' has no version {} yet; the newest is {}", log.prefix(), to,
+                now.version);
+  const auto listing = log.list(from > 0 ? from - 1 : 0);
+  const auto times = commit_times(listing);
+  for (auto version = from; version <= to; ++version) {
+    if (!listing.commits.contains(version)) {
+      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone from the log: its changes cannot be read",
+                  version, log.prefix());
+    }
+  }
   const auto target = snapshot_at(to);
   auto protocol = now.protocol;
   auto metadata = now.metadata;
@@ -154,15 +176,10 @@ void Table::Impl::changes(std::int64_t from, std::int64_t to, std::size_t batch,
     protocol = first.protocol;
     metadata = first.metadata;
   }
-  const auto enabled = [&] { return change_feed_enabled(protocol.min_writer, protocol.writer_features, metadata.configuration); };
+  const auto enabled = [&] {
+    return change_feed_enabled(protocol.min_writer, protocol.writer_features, metadata.configuration);
+  };
   if (!enabled()) feed_off(log, from);
-  const auto listing = log.list(from > 0 ? from - 1 : 0);
-  const auto times = commit_times(listing);
-  for (auto version = from; version <= to; ++version) {
-    if (!listing.commits.contains(version)) {
-      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone from the log: its changes cannot be read", version, log.prefix());
-    }
-  }
   Batches batches(batch, on_batch);
   FeedReader reader(log, *target, batches);
   for (auto version = from; version <= to; ++version) {

@@ -20,27 +20,33 @@ Field field(std::string name, DataType type) {
 
 const Schema& checkpoint_schema() {
   static const Schema kSchema = [] {
-    const auto string = DataType(TypeKind::kString), number = DataType(TypeKind::kLong), flag = DataType(TypeKind::kBoolean);
+    const auto string = DataType(TypeKind::kString), number = DataType(TypeKind::kLong),
+               flag = DataType(TypeKind::kBoolean);
     const auto small = DataType(TypeKind::kInteger);
     const auto texts = DataType::array(string), map = DataType::map(string, string);
-    const auto vector = DataType::structure({field("storageType", string), field("pathOrInlineDv", string), field("offset", small),
-                                             field("sizeInBytes", small), field("cardinality", number)});
+    const auto vector =
+        DataType::structure({field("storageType", string), field("pathOrInlineDv", string), field("offset", small),
+                             field("sizeInBytes", small), field("cardinality", number)});
     return Schema{
-        field("txn", DataType::structure({field("appId", string), field("version", number), field("lastUpdated", number)})),
-        field("add", DataType::structure({field("path", string), field("partitionValues", map), field("size", number),
-                                          field("modificationTime", number), field("dataChange", flag), field("stats", string),
-                                          field("tags", map), field("deletionVector", vector)})),
-        field("remove", DataType::structure({field("path", string), field("deletionTimestamp", number), field("dataChange", flag),
-                                             field("extendedFileMetadata", flag), field("partitionValues", map), field("size", number),
-                                             field("deletionVector", vector)})),
-        field("metaData",
-              DataType::structure({field("id", string), field("name", string), field("description", string),
-                                   field("format", DataType::structure({field("provider", string), field("options", map)})),
-                                   field("schemaString", string), field("partitionColumns", texts), field("configuration", map),
-                                   field("createdTime", number)})),
+        field("txn",
+              DataType::structure({field("appId", string), field("version", number), field("lastUpdated", number)})),
+        field("add",
+              DataType::structure({field("path", string), field("partitionValues", map), field("size", number),
+                                   field("modificationTime", number), field("dataChange", flag), field("stats", string),
+                                   field("tags", map), field("deletionVector", vector)})),
+        field("remove",
+              DataType::structure({field("path", string), field("deletionTimestamp", number), field("dataChange", flag),
+                                   field("extendedFileMetadata", flag), field("partitionValues", map),
+                                   field("size", number), field("deletionVector", vector)})),
+        field("metaData", DataType::structure(
+                              {field("id", string), field("name", string), field("description", string),
+                               field("format", DataType::structure({field("provider", string), field("options", map)})),
+                               field("schemaString", string), field("partitionColumns", texts),
+                               field("configuration", map), field("createdTime", number)})),
         field("protocol", DataType::structure({field("minReaderVersion", small), field("minWriterVersion", small),
                                                field("readerFeatures", texts), field("writerFeatures", texts)})),
-        field("domainMetadata", DataType::structure({field("domain", string), field("configuration", string), field("removed", flag)}))};
+        field("domainMetadata",
+              DataType::structure({field("domain", string), field("configuration", string), field("removed", flag)}))};
   }();
   return kSchema;
 }
@@ -86,8 +92,12 @@ void write_checkpoint(const Log& log, const TableState& state) {
   Duck duck;
   duck.create_temp_table("checkpoint", checkpoint_schema());
   duck.append("checkpoint", checkpoint_schema(), rows);
-  const auto size = write_parquet(duck, log, "SELECT * FROM checkpoint", log.log_key(version_text(state.version) + ".checkpoint.parquet"), "snappy");
-  const auto hint = Json::object({{"version", state.version}, {"size", rows.size()}, {"sizeInBytes", size}, {"numOfAddFiles", state.files.size()}});
+  const auto size = write_parquet(duck, log, "SELECT * FROM checkpoint",
+                                  log.log_key(version_text(state.version) + ".checkpoint.parquet"), "snappy");
+  const auto hint = Json::object({{"version", state.version},
+                                  {"size", rows.size()},
+                                  {"sizeInBytes", size},
+                                  {"numOfAddFiles", state.files.size()}});
   log.store().put(log.log_key("_last_checkpoint"), hint.dump());
 }
 

@@ -24,7 +24,9 @@ bool Settings::change_feed() const {
   return change_feed_enabled(protocol.min_writer, protocol.writer_features, metadata.configuration);
 }
 
-WriteShape Settings::write_shape() const { return {metadata.schema, metadata.partition_columns, metadata.configuration}; }
+WriteShape Settings::write_shape() const {
+  return {metadata.schema, metadata.partition_columns, metadata.configuration};
+}
 
 bool already_committed(const CommitOptions& options, const std::optional<std::int64_t>& app_version) {
   return !options.app_id.empty() && app_version && *app_version >= options.app_version;
@@ -50,8 +52,8 @@ bool Table::Impl::advance_one() {
 }
 
 void Table::Impl::refresh() {
-  // A log that was dropped and made anew, or cleaned up past our version, is read from the start. So is one that was not
-  // looked at for long: its next commit may be gone already.
+  // A log that was dropped and made anew, or cleaned up past our version, is read from the start. So is one that was
+  // not looked at for long: its next commit may be gone already.
   bool known = state_.version >= 0 && Steady::now() - listed_ < kListAgain;
   if (known) {
     const auto now = log.store().head(log.commit_key(state_.version));
@@ -116,7 +118,8 @@ Table::Impl::Outcome Table::Impl::put_commit(std::int64_t version, std::string_v
 void Table::Impl::check_winners(const Transaction& transaction, std::int64_t seen, std::int64_t upto) const {
   for (auto version = seen + 1; version <= upto; ++version) {
     if (const auto why = find_conflict(transaction, log.read_commit(version))) {
-      throw Error(ErrorCode::kConflict, "the change conflicts with version {} of the table '{}': {}", version, log.prefix(), *why);
+      throw Error(ErrorCode::kConflict, "the change conflicts with version {} of the table '{}': {}", version,
+                  log.prefix(), *why);
     }
   }
 }
@@ -171,7 +174,9 @@ void Table::Impl::checkpoint_if_due(std::int64_t version) {
   try {
     const auto now = settings();
     const auto property = now.metadata.configuration.find("delta.checkpointInterval");
-    auto interval = property == now.metadata.configuration.end() ? std::int64_t{10} : parse_number<std::int64_t>(property->second).value_or(10);
+    auto interval = property == now.metadata.configuration.end()
+                        ? std::int64_t{10}
+                        : parse_number<std::int64_t>(property->second).value_or(10);
     if (interval < 1) interval = 10;
     if (version % interval == 0 && version > 0) checkpoint();
   } catch (const Error& error) {
@@ -190,7 +195,8 @@ void Table::Impl::checkpoint() {
   write_checkpoint(log, state);
 }
 
-CommitResult Table::Impl::set_properties(const std::map<std::string, std::string>& properties, const CommitOptions& options) {
+CommitResult Table::Impl::set_properties(const std::map<std::string, std::string>& properties,
+                                         const CommitOptions& options) {
   for (const auto& [name, value] : properties) check_property(name, value);
   const auto now = settings(options.app_id);
   check_writable(now.protocol, now.metadata);

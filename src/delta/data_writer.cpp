@@ -52,9 +52,15 @@ struct Part {
 class Writer {
  public:
   Writer(Duck& duck, const Log& log, const WriteShape& shape, const std::string& source, bool change_data)
-      : duck_(duck), log_(log), shape_(shape), source_(quote_identifier(source)), change_data_(change_data), codec_(codec_of(shape.properties)) {
+      : duck_(duck),
+        log_(log),
+        shape_(shape),
+        source_(quote_identifier(source)),
+        change_data_(change_data),
+        codec_(codec_of(shape.properties)) {
     for (const auto& field : shape.schema) {
-      const bool partition = std::ranges::any_of(shape.partition_columns, [&](const auto& name) { return iequals(name, field.name); });
+      const bool partition =
+          std::ranges::any_of(shape.partition_columns, [&](const auto& name) { return iequals(name, field.name); });
       if (partition) {
         partition_.push_back(field);
       } else if (field.type.kind != TypeKind::kVoid) {
@@ -95,7 +101,8 @@ class Writer {
                               : format("rowid >= {} AND rowid < {}", from, from + limits::kDeltaFileRows);
       for (const auto& part : parts(window)) files.push_back(write_part(part));
       if (files.size() > limits::kDeltaPartitions) {
-        throw Error(ErrorCode::kTooLarge, "one change writes more than {} partitions: split it", limits::kDeltaPartitions);
+        throw Error(ErrorCode::kTooLarge, "one change writes more than {} partitions: split it",
+                    limits::kDeltaPartitions);
       }
     }
   }
@@ -118,7 +125,8 @@ class Writer {
         }
         part.values[field.name] = text;
         part.folder += partition_folder(field.name, text) + "/";
-        part.where += (part.where.empty() ? "" : " AND ") + normal(field) + " IS NOT DISTINCT FROM " + partition_literal(text, field.type);
+        part.where += (part.where.empty() ? "" : " AND ") + normal(field) + " IS NOT DISTINCT FROM " +
+                      partition_literal(text, field.type);
       }
       parts.push_back(std::move(part));
     }
@@ -135,17 +143,20 @@ class Writer {
 
   AddFile write_part(const Part& part) {
     AddFile file;
-    file.path = (change_data_ ? "_change_data/" : "") + part.folder + (change_data_ ? "cdc" : "part") + "-00000-" + new_uuid() + "-c000." +
-                codec_ + ".parquet";
+    file.path = (change_data_ ? "_change_data/" : "") + part.folder + (change_data_ ? "cdc" : "part") + "-00000-" +
+                new_uuid() + "-c000." + codec_ + ".parquet";
     file.partition_values = part.values;
-    if (!change_data_) file.stats = file_stats(duck_, source_, part.where, stored_, indexed_columns(shape_.properties)).json;
+    if (!change_data_)
+      file.stats = file_stats(duck_, source_, part.where, stored_, indexed_columns(shape_.properties)).json;
     std::vector<std::string> columns;
     for (const auto& field : stored_) columns.push_back(quote_identifier(field.name));
     if (change_data_) columns.push_back(quote_identifier(kChangeTypeColumn));
-    if (columns.empty()) throw Error(ErrorCode::kInvalidArgument, "the table has no column besides its partition columns");
-    file.size = write_parquet(duck_, log_,
-                              "SELECT " + join(columns, ", ") + " FROM " + source_ + (part.where.empty() ? "" : " WHERE " + part.where),
-                              log_.key(file.path), codec_);
+    if (columns.empty())
+      throw Error(ErrorCode::kInvalidArgument, "the table has no column besides its partition columns");
+    file.size = write_parquet(
+        duck_, log_,
+        "SELECT " + join(columns, ", ") + " FROM " + source_ + (part.where.empty() ? "" : " WHERE " + part.where),
+        log_.key(file.path), codec_);
     file.modification_time = Timestamp::now().millis();
     return file;
   }
@@ -161,13 +172,16 @@ class Writer {
 
 }  // namespace
 
-std::vector<AddFile> write_files(Duck& duck, const Log& log, const WriteShape& shape, const std::string& source, bool change_data) {
+std::vector<AddFile> write_files(Duck& duck, const Log& log, const WriteShape& shape, const std::string& source,
+                                 bool change_data) {
   return Writer(duck, log, shape, source, change_data).write();
 }
 
-std::int64_t write_parquet(Duck& duck, const Log& log, const std::string& select, const std::string& key, std::string_view codec) {
+std::int64_t write_parquet(Duck& duck, const Log& log, const std::string& select, const std::string& key,
+                           std::string_view codec) {
   const TemporaryFile temporary;
-  duck.execute("COPY (" + select + ") TO " + quote_literal(temporary.path().string()) + " (FORMAT parquet, COMPRESSION " + std::string(codec) + ")");
+  duck.execute("COPY (" + select + ") TO " + quote_literal(temporary.path().string()) +
+               " (FORMAT parquet, COMPRESSION " + std::string(codec) + ")");
   const auto bytes = read_file(temporary.path());
   log.store().put(key, bytes);
   return static_cast<std::int64_t>(bytes.size());

@@ -1,5 +1,5 @@
-// Changes of rows: append, upsert, delete, update. Files with touched rows are written anew without or with the new rows
-// (copy on write); with the change feed on, the old and new rows also go to _change_data.
+// Changes of rows: append, upsert, delete, update. Files with touched rows are written anew without or with the new
+// rows (copy on write); with the change feed on, the old and new rows also go to _change_data.
 
 #include <algorithm>
 #include <set>
@@ -36,7 +36,9 @@ std::vector<Add> adds_of(std::vector<AddFile> files) {
   return adds;
 }
 
-std::int64_t count(Duck& duck, const std::string& from) { return duck.query("SELECT count(*) FROM " + from).rows.at(0).at(0).as_int(); }
+std::int64_t count(Duck& duck, const std::string& from) {
+  return duck.query("SELECT count(*) FROM " + from).rows.at(0).at(0).as_int();
+}
 
 void check_deletes(const Settings& now) {
   if (is_true(now.metadata.configuration, "delta.appendOnly")) {
@@ -48,21 +50,26 @@ void set_metrics(Transaction& transaction, const CommitResult& result) {
   std::int64_t bytes = 0;
   for (const auto& add : transaction.adds) bytes += add.file.size;
   const auto text = [](std::int64_t value) { return Json(std::to_string(value)); };
-  transaction.metrics = Json::object({{"numFiles", text(static_cast<std::int64_t>(transaction.adds.size()))},
-                                      {"numAddedFiles", text(static_cast<std::int64_t>(transaction.adds.size()))},
-                                      {"numRemovedFiles", text(static_cast<std::int64_t>(transaction.removes.size()))},
-                                      {"numAddedChangeFiles", text(static_cast<std::int64_t>(transaction.changes.size()))},
-                                      {"numOutputRows", text(result.inserted)},
-                                      {"numOutputBytes", text(bytes)},
-                                      {"numUpdatedRows", text(result.updated)},
-                                      {"numDeletedRows", text(result.deleted)}});
+  transaction.metrics =
+      Json::object({{"numFiles", text(static_cast<std::int64_t>(transaction.adds.size()))},
+                    {"numAddedFiles", text(static_cast<std::int64_t>(transaction.adds.size()))},
+                    {"numRemovedFiles", text(static_cast<std::int64_t>(transaction.removes.size()))},
+                    {"numAddedChangeFiles", text(static_cast<std::int64_t>(transaction.changes.size()))},
+                    {"numOutputRows", text(result.inserted)},
+                    {"numOutputBytes", text(bytes)},
+                    {"numUpdatedRows", text(result.updated)},
+                    {"numDeletedRows", text(result.deleted)}});
 }
 
 // The work of a change that rewrites files.
 class Rewrite {
  public:
   Rewrite(Duck& duck, const Log& log, const Snapshot& snapshot)
-      : duck_(duck), log_(log), snapshot_(snapshot), shape_(scan_shape(log, snapshot)), columns_(column_list(snapshot.schema)) {
+      : duck_(duck),
+        log_(log),
+        snapshot_(snapshot),
+        shape_(scan_shape(log, snapshot)),
+        columns_(column_list(snapshot.schema)) {
     shape_.file_column = true;
   }
 
@@ -83,13 +90,14 @@ class Rewrite {
   }
 
   // The rows of `files` as the temporary table `name`, with the number that `hit` gives each.
-  void load(const std::string& name, const std::vector<const AddFile*>& files, const std::string& hit, const std::vector<Json>& parameters) {
+  void load(const std::string& name, const std::vector<const AddFile*>& files, const std::string& hit,
+            const std::vector<Json>& parameters) {
     duck_.create_temp_table(name, with_column(snapshot_.schema, kHit, TypeKind::kInteger));
     duck_.execute("INSERT INTO " + name + " SELECT " + columns_ + ", " + hit + " FROM " + select(files), parameters);
   }
 
-  void store(Transaction& transaction, const Settings& now, const std::vector<const AddFile*>& removed, const std::string& fresh,
-             const std::string& changes) {
+  void store(Transaction& transaction, const Settings& now, const std::vector<const AddFile*>& removed,
+             const std::string& fresh, const std::string& changes) {
     const auto at = Timestamp::now();
     for (const auto* file : removed) transaction.removes.push_back(remove_of(*file, true, at));
     if (!fresh.empty()) transaction.adds = adds_of(write_files(duck_, log_, now.write_shape(), fresh, false));
@@ -116,7 +124,8 @@ class Rewrite {
 // Whether the file may hold a key between the bounds, by its statistics.
 bool may_hold(const AddFile& file, const Field& key, const Json& low, const Json& high) {
   const bool text = key.type.kind == TypeKind::kString;
-  const bool number = key.type.kind == TypeKind::kLong || key.type.kind == TypeKind::kInteger || key.type.kind == TypeKind::kShort;
+  const bool number =
+      key.type.kind == TypeKind::kLong || key.type.kind == TypeKind::kInteger || key.type.kind == TypeKind::kShort;
   if (file.stats.empty() || (!text && !number)) return true;
   const auto stats = Json::try_parse(file.stats);
   if (!stats) return true;
@@ -130,13 +139,13 @@ bool may_hold(const AddFile& file, const Field& key, const Json& low, const Json
   return true;
 }
 
-
 }  // namespace
 
 CommitResult Table::Impl::append(const std::vector<Row>& rows, const CommitOptions& options) {
   const auto now = settings(options.app_id);
   check_writable(now.protocol, now.metadata);
-  if (already_committed(options, now.app_version) || (rows.empty() && options.app_id.empty())) return {now.version, false};
+  if (already_committed(options, now.app_version) || (rows.empty() && options.app_id.empty()))
+    return {now.version, false};
   auto transaction = begin(now, options, "WRITE");
   if (!transaction.options.parameters.contains("mode")) transaction.options.parameters.set("mode", "Append");
   CommitResult result;
@@ -169,7 +178,9 @@ CommitResult Table::Impl::upsert_once(const Upsert& change, const CommitOptions&
   check_writable(now.protocol, now.metadata);
   const auto& schema = now.metadata.schema;
   const auto key_index = find_column(schema, change.key_column);
-  if (!key_index) throw Error(ErrorCode::kInvalidArgument, "there is no key column '{}' in the table '{}'", change.key_column, log.prefix());
+  if (!key_index)
+    throw Error(ErrorCode::kInvalidArgument, "there is no key column '{}' in the table '{}'", change.key_column,
+                log.prefix());
   const bool nothing = change.rows.empty() && change.deletes.empty();
   if (already_committed(options, now.app_version) || (nothing && options.app_id.empty())) return {now.version, false};
 
@@ -185,24 +196,28 @@ CommitResult Table::Impl::upsert_once(const Upsert& change, const CommitOptions&
   for (const auto& value : change.deletes) gone.push_back({value});
   duck.create_temp_table("gone", key_schema);
   duck.append("gone", key_schema, gone);
-  const auto twice = duck.query("SELECT CAST(" + key + " AS VARCHAR) FROM (SELECT " + key + " FROM src UNION ALL SELECT DISTINCT " + key +
-                                " FROM gone) WHERE " + key + " IS NOT NULL GROUP BY " + key + " HAVING count(*) > 1 LIMIT 1");
+  const auto twice =
+      duck.query("SELECT CAST(" + key + " AS VARCHAR) FROM (SELECT " + key + " FROM src UNION ALL SELECT DISTINCT " +
+                 key + " FROM gone) WHERE " + key + " IS NOT NULL GROUP BY " + key + " HAVING count(*) > 1 LIMIT 1");
   if (!twice.rows.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "the key '{}' is given more than once, in rows or deletes", twice.rows[0][0].string_or(""));
+    throw Error(ErrorCode::kInvalidArgument, "the key '{}' is given more than once, in rows or deletes",
+                twice.rows[0][0].string_or(""));
   }
 
   // NULL never matches: not a key of a row, not a key to delete.
   const auto in_src = key + " IN (SELECT " + key + " FROM src WHERE " + key + " IS NOT NULL)";
   const auto in_gone = key + " IN (SELECT " + key + " FROM gone WHERE " + key + " IS NOT NULL)";
-  const auto bounds = duck.query("SELECT min(k), max(k) FROM (SELECT " + key + " AS k FROM src UNION ALL SELECT " + key + " FROM gone)");
+  const auto bounds = duck.query("SELECT min(k), max(k) FROM (SELECT " + key + " AS k FROM src UNION ALL SELECT " +
+                                 key + " FROM gone)");
   Rewrite rewrite(duck, log, *snapshot);
   std::vector<const AddFile*> candidates, touched;
   for (const auto& file : snapshot->files) {
-    if (!bounds.rows[0][0].is_null() && may_hold(file, key_field, bounds.rows[0][0], bounds.rows[0][1])) candidates.push_back(&file);
+    if (!bounds.rows[0][0].is_null() && may_hold(file, key_field, bounds.rows[0][0], bounds.rows[0][1]))
+      candidates.push_back(&file);
   }
   if (!candidates.empty()) {
-    const auto files = duck.query("SELECT DISTINCT " + quote_identifier(kFileColumn) + " FROM " + rewrite.select(candidates) + " WHERE " + in_src +
-                                  " OR " + in_gone + " ORDER BY 1");
+    const auto files = duck.query("SELECT DISTINCT " + quote_identifier(kFileColumn) + " FROM " +
+                                  rewrite.select(candidates) + " WHERE " + in_src + " OR " + in_gone + " ORDER BY 1");
     for (const auto& row : files.rows) touched.push_back(&rewrite.file_at(row[0].as_string()));
   }
 
@@ -223,7 +238,8 @@ CommitResult Table::Impl::upsert_once(const Upsert& change, const CommitOptions&
     result.inserted = static_cast<std::int64_t>(change.rows.size()) - result.updated;
     const auto& columns = rewrite.columns();
     duck.create_temp_table("fresh", schema);
-    duck.execute("INSERT INTO fresh SELECT " + columns + " FROM " + old + "0 UNION ALL SELECT " + columns + " FROM src");
+    duck.execute("INSERT INTO fresh SELECT " + columns + " FROM " + old + "0 UNION ALL SELECT " + columns +
+                 " FROM src");
     std::string changes;
     if (now.change_feed()) {
       changes = "changes";
@@ -241,18 +257,21 @@ CommitResult Table::Impl::upsert_once(const Upsert& change, const CommitOptions&
   return result.version < 0 ? CommitResult{settings().version, false} : result;
 }
 
-CommitResult Table::Impl::delete_where(std::string_view condition, const std::vector<Json>& parameters, const CommitOptions& options) {
+CommitResult Table::Impl::delete_where(std::string_view condition, const std::vector<Json>& parameters,
+                                       const CommitOptions& options) {
   return change_where({}, condition, parameters, options);
 }
 
-CommitResult Table::Impl::update_where(const std::map<std::string, std::string>& assignments, std::string_view condition,
-                                       const std::vector<Json>& parameters, const CommitOptions& options) {
+CommitResult Table::Impl::update_where(const std::map<std::string, std::string>& assignments,
+                                       std::string_view condition, const std::vector<Json>& parameters,
+                                       const CommitOptions& options) {
   if (assignments.empty()) throw Error(ErrorCode::kInvalidArgument, "an update needs at least one column to set");
   return change_where(assignments, condition, parameters, options);
 }
 
-CommitResult Table::Impl::change_where(const std::map<std::string, std::string>& assignments, std::string_view condition,
-                                       const std::vector<Json>& parameters, const CommitOptions& options) {
+CommitResult Table::Impl::change_where(const std::map<std::string, std::string>& assignments,
+                                       std::string_view condition, const std::vector<Json>& parameters,
+                                       const CommitOptions& options) {
   const std::lock_guard turn(write_mutex);
   const bool update = !assignments.empty();
   const auto now = settings(options.app_id);
@@ -266,9 +285,11 @@ CommitResult Table::Impl::change_where(const std::map<std::string, std::string>&
   std::map<std::size_t, std::string> values;
   for (const auto& [name, expression] : assignments) {
     const auto index = find_column(schema, name);
-    if (!index) throw Error(ErrorCode::kInvalidArgument, "there is no column '{}' in the table '{}'", name, log.prefix());
+    if (!index)
+      throw Error(ErrorCode::kInvalidArgument, "there is no column '{}' in the table '{}'", name, log.prefix());
     duck.check_expression(expression, "the value of column '" + name + "'");
-    if (!values.emplace(*index, expression).second) throw Error(ErrorCode::kInvalidArgument, "the column '{}' is set twice", name);
+    if (!values.emplace(*index, expression).second)
+      throw Error(ErrorCode::kInvalidArgument, "the column '{}' is set twice", name);
   }
 
   const auto snapshot = snapshot_at(now.version);
@@ -277,9 +298,10 @@ CommitResult Table::Impl::change_where(const std::map<std::string, std::string>&
   std::vector<const AddFile*> all, touched, partly;
   for (const auto& file : snapshot->files) all.push_back(&file);
   CommitResult result;
-  const auto found = duck.query("SELECT " + quote_identifier(kFileColumn) + ", count(*), count(*) FILTER (WHERE " + hit + ") FROM " +
-                                    rewrite.select(all) + " GROUP BY 1 HAVING count(*) FILTER (WHERE " + hit + ") > 0 ORDER BY 1",
-                                parameters);
+  const auto found =
+      duck.query("SELECT " + quote_identifier(kFileColumn) + ", count(*), count(*) FILTER (WHERE " + hit + ") FROM " +
+                     rewrite.select(all) + " GROUP BY 1 HAVING count(*) FILTER (WHERE " + hit + ") > 0 ORDER BY 1",
+                 parameters);
   for (const auto& row : found.rows) {
     const auto* file = &rewrite.file_at(row[0].as_string());
     touched.push_back(file);
@@ -305,17 +327,20 @@ CommitResult Table::Impl::change_where(const std::map<std::string, std::string>&
       for (std::size_t i = 0; i < schema.size(); ++i) {
         const auto name = quote_identifier(schema[i].name);
         const auto value = values.find(i);
-        list.push_back(value == values.end() ? name : "CAST((" + value->second + "\n) AS " + schema[i].type.duckdb() + ") AS " + name);
+        list.push_back(value == values.end()
+                           ? name
+                           : "CAST((" + value->second + "\n) AS " + schema[i].type.duckdb() + ") AS " + name);
       }
       duck.create_temp_table("updated", schema);
-      duck.execute("INSERT INTO updated SELECT " + join(list, ", ") + " FROM old WHERE " + hit_column + " = 1", parameters);
+      duck.execute("INSERT INTO updated SELECT " + join(list, ", ") + " FROM old WHERE " + hit_column + " = 1",
+                   parameters);
       duck.execute("INSERT INTO fresh SELECT " + columns + " FROM updated");
     }
     duck.execute("INSERT INTO fresh SELECT " + columns + " FROM old WHERE " + hit_column + " = 0");
     if (feed) {
       duck.create_temp_table("changes", with_column(schema, kChangeTypeColumn, TypeKind::kString));
-      duck.execute("INSERT INTO changes SELECT " + columns + (update ? ", 'update_preimage'" : ", 'delete'") + " FROM old WHERE " + hit_column +
-                   " = 1");
+      duck.execute("INSERT INTO changes SELECT " + columns + (update ? ", 'update_preimage'" : ", 'delete'") +
+                   " FROM old WHERE " + hit_column + " = 1");
       if (update) duck.execute("INSERT INTO changes SELECT " + columns + ", 'update_postimage' FROM updated");
     }
     rewrite.store(transaction, now, touched, "fresh", feed ? "changes" : "");

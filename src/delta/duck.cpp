@@ -2,6 +2,7 @@
 
 #include <duckdb.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -19,7 +20,8 @@ namespace {
 [[noreturn]] void fail(std::string_view message) {
   auto code = ErrorCode::kInvalidArgument;
   if (message.starts_with("IO Error") || message.starts_with("Serialization Error")) code = ErrorCode::kDataLoss;
-  if (message.starts_with("Invalid Input Error: No magic bytes") || message.contains("too small to be a Parquet file")) {
+  if (message.starts_with("Invalid Input Error: No magic bytes") ||
+      message.contains("too small to be a Parquet file")) {
     code = ErrorCode::kDataLoss;
   }
   if (message.starts_with("Out of Memory")) code = ErrorCode::kResourceExhausted;
@@ -46,11 +48,68 @@ struct Chunk {
   ~Chunk() { duckdb_destroy_data_chunk(&value); }
 };
 
+// DuckDB binds only parameters numbered without gaps, but one part of a change may use $2 and not $1. Numbers the used
+// ones anew and lists them in that order. Knows strings, identifiers, dollar quotes and comments.
+class ParameterText {
+ public:
+  explicit ParameterText(std::string_view sql) : sql_(sql) {
+    while (at_ < sql_.size()) step();
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] const std::vector<std::size_t>& used() const { return used_; }
+
+ private:
+  void step() {
+    const char c = sql_[at_];
+    const auto rest = sql_.substr(at_);
+    const bool escapes = c == '\'' && at_ > 0 && (sql_[at_ - 1] == 'e' || sql_[at_ - 1] == 'E');
+    if (c == '\'' || c == '"') return quoted(c, escapes);
+    if (rest.starts_with("--")) return copy(rest.find('\n'));
+    if (rest.starts_with("/*")) return copy_past(rest.find("*/", 2), 2);
+    if (c != '$') return copy(1);
+    std::size_t end = 1;
+    while (end < rest.size() && rest[end] >= '0' && rest[end] <= '9') ++end;
+    if (end > 1) return parameter(rest.substr(1, end - 1), end);
+    while (end < rest.size() && rest[end] != '$' && rest[end] != ' ') ++end;
+    if (end == rest.size() || rest[end] != '$') return copy(1);
+    const auto tag = rest.substr(0, end + 1);
+    copy_past(rest.find(tag, end + 1), tag.size());
+  }
+  void parameter(std::string_view digits, std::size_t length) {
+    const auto number = parse_number<std::size_t>(digits).value_or(0);
+    const auto found = std::ranges::find(used_, number);
+    text_ += format("${}", found - used_.begin() + 1);
+    if (found == used_.end()) used_.push_back(number);
+    at_ += length;
+  }
+  void quoted(char quote, bool escapes) {
+    auto end = at_ + 1;
+    while (end < sql_.size() && sql_[end] != quote) end += escapes && sql_[end] == '\\' ? 2 : 1;
+    copy(end + 1 - at_);
+  }
+  void copy(std::size_t count) {
+    const auto part = sql_.substr(at_, count);
+    text_ += part;
+    at_ += part.size();
+  }
+  void copy_past(std::size_t found, std::size_t length) {
+    copy(found == std::string_view::npos ? found : found + length);
+  }
+
+  const std::string_view sql_;
+  std::size_t at_ = 0;
+  std::string text_;
+  std::vector<std::size_t> used_;
+};
+
 struct Statement {
   duckdb_prepared_statement value = nullptr;
+  std::vector<std::size_t> used;
   Statement(duckdb_connection connection, std::string_view sql) {
     if (sql.contains('\0')) throw Error(ErrorCode::kInvalidArgument, "the SQL holds a NUL character");
-    if (duckdb_prepare(connection, std::string(sql).c_str(), &value) != DuckDBSuccess) {
+    ParameterText dense(sql);
+    used = dense.used();
+    if (duckdb_prepare(connection, dense.text().c_str(), &value) != DuckDBSuccess) {
       const std::string message = duckdb_prepare_error(value) ? duckdb_prepare_error(value) : "the statement is empty";
       duckdb_destroy_prepare(&value);
       fail(message);
@@ -60,30 +119,28 @@ struct Statement {
   Statement& operator=(const Statement&) = delete;
   ~Statement() { duckdb_destroy_prepare(&value); }
 
+  // A statement may use fewer of the values than its caller has: each part of a change names what it needs.
   void bind(std::span<const Json> parameters) {
-    const auto wanted = duckdb_nparams(value);
-    if (wanted > parameters.size()) {
-      throw Error(ErrorCode::kInvalidArgument, "the statement uses {} parameters, {} were given", wanted, parameters.size());
+    if (duckdb_nparams(value) != used.size()) {
+      throw Error(ErrorCode::kInvalidArgument, "parameters are written $1, $2, ...; the statement has others");
     }
-    // A statement may use fewer of the values than its caller has: each part of a change names what it needs.
-    for (idx_t i = 1; i <= wanted; ++i) {
-      const auto* name = duckdb_parameter_name(value, i);
-      const auto number = name ? parse_number<std::size_t>(name) : std::nullopt;
-      duckdb_free(const_cast<char*>(name));
-      const auto index = number.value_or(i);
-      if (index < 1 || index > parameters.size()) {
-        throw Error(ErrorCode::kInvalidArgument, "the statement names parameter ${}, {} were given", index, parameters.size());
+    for (idx_t i = 1; i <= used.size(); ++i) {
+      const auto number = used[i - 1];
+      if (number < 1 || number > parameters.size()) {
+        throw Error(ErrorCode::kInvalidArgument, "the statement uses the parameter ${}, {} were given", number,
+                    parameters.size());
       }
-      const auto parameter = parameter_value(parameters[index - 1], duckdb_param_type(value, i));
+      const auto parameter = parameter_value(parameters[number - 1], duckdb_param_type(value, i));
       if (duckdb_bind_value(value, i, parameter.get()) != DuckDBSuccess) {
-        throw Error(ErrorCode::kInvalidArgument, "parameter ${} cannot be bound", index);
+        throw Error(ErrorCode::kInvalidArgument, "parameter ${} cannot be bound", number);
       }
     }
   }
 
   void run(Result& result, const Deadline& deadline, bool streaming) {
     duckdb_pending_result pending = nullptr;
-    const auto state = streaming ? duckdb_pending_prepared_streaming(value, &pending) : duckdb_pending_prepared(value, &pending);
+    const auto state =
+        streaming ? duckdb_pending_prepared_streaming(value, &pending) : duckdb_pending_prepared(value, &pending);
     struct Closer {
       duckdb_pending_result& pending;
       ~Closer() { duckdb_destroy_pending(&pending); }
@@ -169,7 +226,9 @@ DuckDatabase::DuckDatabase(const DuckOptions& options) : impl_(std::make_unique<
   Duck(*this).execute("SET GLOBAL TimeZone = 'UTC'");
 }
 
-DuckDatabase::~DuckDatabase() { duckdb_close(&impl_->database); }
+DuckDatabase::~DuckDatabase() {
+  duckdb_close(&impl_->database);
+}
 
 DuckDatabase& DuckDatabase::shared() {
   // Never destroyed: its threads would be joined after main, when other statics are gone.
@@ -280,8 +339,8 @@ void Duck::append(std::string_view table, const Schema& schema, std::span<const 
       auto* vector = duckdb_data_chunk_get_vector(chunk.value, c);
       for (std::size_t r = 0; r < part.size(); ++r) {
         if (part[r].size() != schema.size()) {
-          throw Error(ErrorCode::kInvalidArgument, "row {} has {} cells, the table has {} columns", base + r + 1, part[r].size(),
-                      schema.size());
+          throw Error(ErrorCode::kInvalidArgument, "row {} has {} cells, the table has {} columns", base + r + 1,
+                      part[r].size(), schema.size());
         }
         try {
           write_cell(vector, r, schema[c].type, part[r][c], schema[c].name);
@@ -303,13 +362,15 @@ Json Duck::parse_select(std::string_view sql) {
   const auto rows = query("SELECT json_serialize_sql($1::VARCHAR)::VARCHAR", parameters);
   auto tree = Json::parse(rows.rows.at(0).at(0).string_or("{}"));
   if (tree["error"].bool_or(true)) {
-    throw Error(ErrorCode::kInvalidArgument, "the SQL is not readable: {}", tree.str("error_message", "no cause given"));
+    throw Error(ErrorCode::kInvalidArgument, "the SQL is not readable: {}",
+                tree.str("error_message", "no cause given"));
   }
   if (tree["statements"].size() != 1) throw Error(ErrorCode::kInvalidArgument, "expected one SELECT statement");
   return tree;
 }
 
 void Duck::check_expression(std::string_view expression, std::string_view what) {
+  if (trim(expression).empty()) throw Error(ErrorCode::kInvalidArgument, "{}: it is empty", what);
   Json tree;
   try {
     tree = parse_select("SELECT (" + std::string(expression) + "\n)");
@@ -317,13 +378,15 @@ void Duck::check_expression(std::string_view expression, std::string_view what) 
     throw Error(ErrorCode::kInvalidArgument, "{}: {}", what, error.message());
   }
   if (reads_elsewhere(tree)) {
-    throw Error(ErrorCode::kInvalidArgument, "{}: an expression over one table cannot read other tables or files", what);
+    throw Error(ErrorCode::kInvalidArgument, "{}: an expression over one table cannot read other tables or files",
+                what);
   }
-  // "1) FROM t WHERE (1" closes our bracket: whatever its parts read was refused above, other clauses are not an expression.
+  // "1) FROM t WHERE (1" closes our bracket: whatever its parts read was refused above, other clauses are not an
+  // expression.
   const auto& node = tree["statements"].at(0)["node"];
-  const bool plain = node.str("type") == "SELECT_NODE" && node["select_list"].size() == 1 && node["where_clause"].is_null() &&
-                     node["modifiers"].size() == 0 && node["having"].is_null() && node["qualify"].is_null() &&
-                     node["group_expressions"].size() == 0;
+  const bool plain = node.str("type") == "SELECT_NODE" && node["select_list"].size() == 1 &&
+                     node["where_clause"].is_null() && node["modifiers"].size() == 0 && node["having"].is_null() &&
+                     node["qualify"].is_null() && node["group_expressions"].size() == 0;
   if (!plain) throw Error(ErrorCode::kInvalidArgument, "{}: not a single expression", what);
 }
 
@@ -340,9 +403,15 @@ void Duck::check_order(std::string_view list, std::string_view what) {
   }
 }
 
-void Duck::interrupt() noexcept { duckdb_interrupt(impl_->connection); }
+void Duck::interrupt() noexcept {
+  duckdb_interrupt(impl_->connection);
+}
 
-std::string quote_identifier(std::string_view name) { return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\""; }
-std::string quote_literal(std::string_view text) { return "'" + replace_all(std::string(text), "'", "''") + "'"; }
+std::string quote_identifier(std::string_view name) {
+  return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\"";
+}
+std::string quote_literal(std::string_view text) {
+  return "'" + replace_all(std::string(text), "'", "''") + "'";
+}
 
 }  // namespace lakeloop::delta

@@ -1,10 +1,10 @@
 #pragma once
 
-// DuckDB behind a small contract: statements with JSON parameters, rows out, rows in. delta reads and writes Parquet with
-// it, sql runs users' statements on it. Cells are Json as in delta/schema.h; types without a Delta counterpart come as the
-// nearest one (HUGEINT -> decimal(38,0), UUID, TIME, INTERVAL and ENUM -> string).
-// The time zone is UTC. Errors of a statement are kInvalidArgument with DuckDB's text; out of memory is kResourceExhausted,
-// a damaged or missing file kDataLoss.
+// DuckDB behind a small contract: statements with JSON parameters, rows out, rows in. delta reads and writes Parquet
+// with it, sql runs users' statements on it. Cells are Json as in delta/schema.h; types without a Delta counterpart
+// come as the nearest one (HUGEINT -> decimal(38,0), UUID, TIME, INTERVAL and ENUM -> string). The time zone is UTC.
+// Errors of a statement are kInvalidArgument with DuckDB's text; out of memory is kResourceExhausted, a damaged or
+// missing file kDataLoss.
 
 #include <cstdint>
 #include <functional>
@@ -63,7 +63,8 @@ class Duck {
   void create_temp_table(std::string_view name, const Schema& schema);
   // The syntax tree of one SELECT (DuckDB's json_serialize_sql); kInvalidArgument when it is anything else.
   Json parse_select(std::string_view sql);
-  // Refuses an expression that reads anything but its row: tables, files, table functions. `what` names it in the error.
+  // Refuses an expression that reads anything but its row: tables, files, table functions. `what` names it in the
+  // error.
   void check_expression(std::string_view expression, std::string_view what);
   // The same for the list after ORDER BY.
   void check_order(std::string_view list, std::string_view what);
@@ -74,7 +75,7 @@ class Duck {
   std::unique_ptr<Impl> impl_;
 };
 
-std::string quote_identifier(std::string_view name);   // "a""b"
-std::string quote_literal(std::string_view text);      // 'it''s'
+std::string quote_identifier(std::string_view name);  // "a""b"
+std::string quote_literal(std::string_view text);     // 'it''s'
 
 }  // namespace lakeloop::delta

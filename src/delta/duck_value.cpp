@@ -18,7 +18,9 @@ std::string take(char* text) {
   return result;
 }
 
-LogicalType adopt(duckdb_logical_type type) { return LogicalType(type); }
+LogicalType adopt(duckdb_logical_type type) {
+  return LogicalType(type);
+}
 
 std::string_view string_at(duckdb_vector vector, idx_t row) {
   auto& value = static_cast<duckdb_string_t*>(duckdb_vector_get_data(vector))[row];
@@ -52,7 +54,8 @@ std::string interval_text(const duckdb_interval& interval) {
   add(interval.days, "day");
   if (interval.micros != 0 || text.empty()) {
     const bool negative = interval.micros < 0;
-    text += format("{}{}{}", text.empty() ? "" : " ", negative ? "-" : "", time_text(negative ? -interval.micros : interval.micros));
+    text += format("{}{}{}", text.empty() ? "" : " ", negative ? "-" : "",
+                   time_text(negative ? -interval.micros : interval.micros));
   }
   return text;
 }
@@ -60,15 +63,18 @@ std::string interval_text(const duckdb_interval& interval) {
 // DuckDB keeps UUIDs as a 128-bit integer with the top bit flipped, so that they sort.
 std::string uuid_text(const duckdb_hugeint& value) {
   const auto upper = static_cast<std::uint64_t>(value.upper) ^ (1ULL << 63);
-  return format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", upper >> 32, (upper >> 16) & 0xffff, upper & 0xffff, value.lower >> 48,
-                value.lower & 0xffffffffffffULL);
+  return format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", upper >> 32, (upper >> 16) & 0xffff, upper & 0xffff,
+                value.lower >> 48, value.lower & 0xffffffffffffULL);
 }
 
 __int128 integer_at(duckdb_vector vector, idx_t row, int physical) {
   switch (physical) {
-    case DUCKDB_TYPE_SMALLINT: return at<std::int16_t>(vector, row);
-    case DUCKDB_TYPE_INTEGER: return at<std::int32_t>(vector, row);
-    case DUCKDB_TYPE_BIGINT: return at<std::int64_t>(vector, row);
+    case DUCKDB_TYPE_SMALLINT:
+      return at<std::int16_t>(vector, row);
+    case DUCKDB_TYPE_INTEGER:
+      return at<std::int32_t>(vector, row);
+    case DUCKDB_TYPE_BIGINT:
+      return at<std::int64_t>(vector, row);
     default: {
       const auto value = at<duckdb_hugeint>(vector, row);
       return join_halves(value.upper, value.lower);
@@ -78,8 +84,12 @@ __int128 integer_at(duckdb_vector vector, idx_t row, int physical) {
 
 }  // namespace
 
-void LogicalTypeDeleter::operator()(_duckdb_logical_type* type) const { duckdb_destroy_logical_type(&type); }
-void DuckValueDeleter::operator()(_duckdb_value* value) const { duckdb_destroy_value(&value); }
+void LogicalTypeDeleter::operator()(_duckdb_logical_type* type) const {
+  duckdb_destroy_logical_type(&type);
+}
+void DuckValueDeleter::operator()(_duckdb_value* value) const {
+  duckdb_destroy_value(&value);
+}
 
 std::string decimal_text(__int128 unscaled, int scale) {
   const bool negative = unscaled < 0;
@@ -132,18 +142,36 @@ CellReader CellReader::of(_duckdb_logical_type* type) {
   CellReader reader;
   reader.duck_type = duckdb_get_type_id(type);
   switch (reader.duck_type) {
-    case DUCKDB_TYPE_BOOLEAN: reader.type = TypeKind::kBoolean; break;
-    case DUCKDB_TYPE_TINYINT: reader.type = TypeKind::kByte; break;
+    case DUCKDB_TYPE_BOOLEAN:
+      reader.type = TypeKind::kBoolean;
+      break;
+    case DUCKDB_TYPE_TINYINT:
+      reader.type = TypeKind::kByte;
+      break;
     case DUCKDB_TYPE_SMALLINT:
-    case DUCKDB_TYPE_UTINYINT: reader.type = TypeKind::kShort; break;
+    case DUCKDB_TYPE_UTINYINT:
+      reader.type = TypeKind::kShort;
+      break;
     case DUCKDB_TYPE_INTEGER:
-    case DUCKDB_TYPE_USMALLINT: reader.type = TypeKind::kInteger; break;
+    case DUCKDB_TYPE_USMALLINT:
+      reader.type = TypeKind::kInteger;
+      break;
     case DUCKDB_TYPE_BIGINT:
-    case DUCKDB_TYPE_UINTEGER: reader.type = TypeKind::kLong; break;
-    case DUCKDB_TYPE_UBIGINT: reader.type = DataType::decimal(20, 0); break;
-    case DUCKDB_TYPE_HUGEINT: reader.type = DataType::decimal(38, 0); break;
-    case DUCKDB_TYPE_FLOAT: reader.type = TypeKind::kFloat; break;
-    case DUCKDB_TYPE_DOUBLE: reader.type = TypeKind::kDouble; break;
+    case DUCKDB_TYPE_UINTEGER:
+      reader.type = TypeKind::kLong;
+      break;
+    case DUCKDB_TYPE_UBIGINT:
+      reader.type = DataType::decimal(20, 0);
+      break;
+    case DUCKDB_TYPE_HUGEINT:
+      reader.type = DataType::decimal(38, 0);
+      break;
+    case DUCKDB_TYPE_FLOAT:
+      reader.type = TypeKind::kFloat;
+      break;
+    case DUCKDB_TYPE_DOUBLE:
+      reader.type = TypeKind::kDouble;
+      break;
     case DUCKDB_TYPE_DECIMAL:
       reader.type = DataType::decimal(duckdb_decimal_width(type), duckdb_decimal_scale(type));
       reader.physical = duckdb_decimal_internal_type(type);
@@ -151,7 +179,9 @@ CellReader CellReader::of(_duckdb_logical_type* type) {
     case DUCKDB_TYPE_VARCHAR:
     case DUCKDB_TYPE_UUID:
     case DUCKDB_TYPE_TIME:
-    case DUCKDB_TYPE_INTERVAL: reader.type = TypeKind::kString; break;
+    case DUCKDB_TYPE_INTERVAL:
+      reader.type = TypeKind::kString;
+      break;
     case DUCKDB_TYPE_ENUM:
       reader.type = TypeKind::kString;
       reader.physical = duckdb_enum_internal_type(type);
@@ -159,14 +189,24 @@ CellReader CellReader::of(_duckdb_logical_type* type) {
         reader.names.push_back(take(duckdb_enum_dictionary_value(type, i)));
       }
       break;
-    case DUCKDB_TYPE_BLOB: reader.type = TypeKind::kBinary; break;
-    case DUCKDB_TYPE_DATE: reader.type = TypeKind::kDate; break;
-    case DUCKDB_TYPE_TIMESTAMP_TZ: reader.type = TypeKind::kTimestamp; break;
+    case DUCKDB_TYPE_BLOB:
+      reader.type = TypeKind::kBinary;
+      break;
+    case DUCKDB_TYPE_DATE:
+      reader.type = TypeKind::kDate;
+      break;
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+      reader.type = TypeKind::kTimestamp;
+      break;
     case DUCKDB_TYPE_TIMESTAMP:
     case DUCKDB_TYPE_TIMESTAMP_S:
     case DUCKDB_TYPE_TIMESTAMP_MS:
-    case DUCKDB_TYPE_TIMESTAMP_NS: reader.type = TypeKind::kTimestampNtz; break;
-    case DUCKDB_TYPE_SQLNULL: reader.type = TypeKind::kVoid; break;
+    case DUCKDB_TYPE_TIMESTAMP_NS:
+      reader.type = TypeKind::kTimestampNtz;
+      break;
+    case DUCKDB_TYPE_SQLNULL:
+      reader.type = TypeKind::kVoid;
+      break;
     case DUCKDB_TYPE_LIST:
     case DUCKDB_TYPE_ARRAY: {
       const bool list = reader.duck_type == DUCKDB_TYPE_LIST;
@@ -198,44 +238,67 @@ CellReader CellReader::of(_duckdb_logical_type* type) {
       break;
     }
     default:
-      throw Error(ErrorCode::kUnimplemented, "a result column has a type without a counterpart (DuckDB type {}): cast it to VARCHAR",
+      throw Error(ErrorCode::kUnimplemented,
+                  "a result column has a type without a counterpart (DuckDB type {}): cast it to VARCHAR",
                   reader.duck_type);
   }
   return reader;
 }
 
 Json CellReader::read(_duckdb_vector* vector, std::uint64_t row) const {
-  if (auto* validity = duckdb_vector_get_validity(vector); validity && !duckdb_validity_row_is_valid(validity, row)) return {};
+  if (auto* validity = duckdb_vector_get_validity(vector); validity && !duckdb_validity_row_is_valid(validity, row))
+    return {};
   switch (duck_type) {
-    case DUCKDB_TYPE_BOOLEAN: return at<bool>(vector, row);
-    case DUCKDB_TYPE_TINYINT: return at<std::int8_t>(vector, row);
-    case DUCKDB_TYPE_SMALLINT: return at<std::int16_t>(vector, row);
-    case DUCKDB_TYPE_UTINYINT: return at<std::uint8_t>(vector, row);
-    case DUCKDB_TYPE_INTEGER: return at<std::int32_t>(vector, row);
-    case DUCKDB_TYPE_USMALLINT: return at<std::uint16_t>(vector, row);
-    case DUCKDB_TYPE_BIGINT: return at<std::int64_t>(vector, row);
-    case DUCKDB_TYPE_UINTEGER: return at<std::uint32_t>(vector, row);
-    case DUCKDB_TYPE_UBIGINT: return decimal_text(static_cast<__int128>(at<std::uint64_t>(vector, row)), 0);
-    case DUCKDB_TYPE_HUGEINT: return decimal_text(integer_at(vector, row, DUCKDB_TYPE_HUGEINT), 0);
-    case DUCKDB_TYPE_FLOAT: return static_cast<double>(at<float>(vector, row));
-    case DUCKDB_TYPE_DOUBLE: return at<double>(vector, row);
-    case DUCKDB_TYPE_DECIMAL: return decimal_text(integer_at(vector, row, physical), type.scale);
+    case DUCKDB_TYPE_BOOLEAN:
+      return at<bool>(vector, row);
+    case DUCKDB_TYPE_TINYINT:
+      return at<std::int8_t>(vector, row);
+    case DUCKDB_TYPE_SMALLINT:
+      return at<std::int16_t>(vector, row);
+    case DUCKDB_TYPE_UTINYINT:
+      return at<std::uint8_t>(vector, row);
+    case DUCKDB_TYPE_INTEGER:
+      return at<std::int32_t>(vector, row);
+    case DUCKDB_TYPE_USMALLINT:
+      return at<std::uint16_t>(vector, row);
+    case DUCKDB_TYPE_BIGINT:
+      return at<std::int64_t>(vector, row);
+    case DUCKDB_TYPE_UINTEGER:
+      return at<std::uint32_t>(vector, row);
+    case DUCKDB_TYPE_UBIGINT:
+      return decimal_text(static_cast<__int128>(at<std::uint64_t>(vector, row)), 0);
+    case DUCKDB_TYPE_HUGEINT:
+      return decimal_text(integer_at(vector, row, DUCKDB_TYPE_HUGEINT), 0);
+    case DUCKDB_TYPE_FLOAT:
+      return static_cast<double>(at<float>(vector, row));
+    case DUCKDB_TYPE_DOUBLE:
+      return at<double>(vector, row);
+    case DUCKDB_TYPE_DECIMAL:
+      return decimal_text(integer_at(vector, row, physical), type.scale);
     case DUCKDB_TYPE_VARCHAR:
-    case DUCKDB_TYPE_BLOB: return string_at(vector, row);
-    case DUCKDB_TYPE_UUID: return uuid_text(at<duckdb_hugeint>(vector, row));
-    case DUCKDB_TYPE_TIME: return time_text(at<std::int64_t>(vector, row));
-    case DUCKDB_TYPE_INTERVAL: return interval_text(at<duckdb_interval>(vector, row));
+    case DUCKDB_TYPE_BLOB:
+      return string_at(vector, row);
+    case DUCKDB_TYPE_UUID:
+      return uuid_text(at<duckdb_hugeint>(vector, row));
+    case DUCKDB_TYPE_TIME:
+      return time_text(at<std::int64_t>(vector, row));
+    case DUCKDB_TYPE_INTERVAL:
+      return interval_text(at<duckdb_interval>(vector, row));
     case DUCKDB_TYPE_ENUM: {
       const std::size_t index = physical == DUCKDB_TYPE_UTINYINT    ? at<std::uint8_t>(vector, row)
                                 : physical == DUCKDB_TYPE_USMALLINT ? at<std::uint16_t>(vector, row)
                                                                     : at<std::uint32_t>(vector, row);
       return names.at(index);
     }
-    case DUCKDB_TYPE_DATE: return at<std::int32_t>(vector, row);
+    case DUCKDB_TYPE_DATE:
+      return at<std::int32_t>(vector, row);
     case DUCKDB_TYPE_TIMESTAMP_TZ:
-    case DUCKDB_TYPE_TIMESTAMP: return at<std::int64_t>(vector, row);
-    case DUCKDB_TYPE_TIMESTAMP_S: return at<std::int64_t>(vector, row) * 1'000'000;
-    case DUCKDB_TYPE_TIMESTAMP_MS: return at<std::int64_t>(vector, row) * 1000;
+    case DUCKDB_TYPE_TIMESTAMP:
+      return at<std::int64_t>(vector, row);
+    case DUCKDB_TYPE_TIMESTAMP_S:
+      return at<std::int64_t>(vector, row) * 1'000'000;
+    case DUCKDB_TYPE_TIMESTAMP_MS:
+      return at<std::int64_t>(vector, row) * 1000;
     case DUCKDB_TYPE_TIMESTAMP_NS: {
       const auto ns = at<std::int64_t>(vector, row);
       return ns / 1000 - (ns % 1000 < 0 ? 1 : 0);
@@ -283,7 +346,8 @@ Json CellReader::read(_duckdb_vector* vector, std::uint64_t row) const {
       }
       return object;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -308,7 +372,8 @@ DuckValue parameter_value(const Json& json, int duck_type) {
     return DuckValue(duckdb_create_varchar_length(text.data(), text.size()));
   }
   if (!json.is_array()) {
-    throw Error(ErrorCode::kInvalidArgument, "a parameter is an object: pass a string, a number, a boolean, null or a list of them");
+    throw Error(ErrorCode::kInvalidArgument,
+                "a parameter is an object: pass a string, a number, a boolean, null or a list of them");
   }
   // A list has one element type: that of its members, text when they differ.
   auto element = DUCKDB_TYPE_SQLNULL;

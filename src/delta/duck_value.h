@@ -20,7 +20,7 @@ struct CellReader {
   int duck_type = 0;
   int physical = 0;  // of decimals and enums
   DataType type;
-  std::vector<std::string> names;        // struct members, enum values
+  std::vector<std::string> names;  // struct members, enum values
   std::vector<CellReader> children;
   std::uint64_t array_size = 0;
 
@@ -36,7 +36,8 @@ using LogicalType = std::unique_ptr<_duckdb_logical_type, LogicalTypeDeleter>;
 LogicalType logical_type(const DataType& type);
 
 // Writes one cell. `where` names the column in errors (kInvalidArgument).
-void write_cell(_duckdb_vector* vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where);
+void write_cell(_duckdb_vector* vector, std::uint64_t row, const DataType& type, const Json& cell,
+                const std::string& where);
 
 struct DuckValueDeleter {
   void operator()(_duckdb_value* value) const;

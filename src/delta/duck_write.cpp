@@ -20,11 +20,13 @@ void put(duckdb_vector vector, std::uint64_t row, T value) {
   static_cast<T*>(duckdb_vector_get_data(vector))[row] = value;
 }
 
-std::int64_t integer_cell(const Json& cell, std::int64_t lowest, std::int64_t highest, const DataType& type, const std::string& where) {
+std::int64_t integer_cell(const Json& cell, std::int64_t lowest, std::int64_t highest, const DataType& type,
+                          const std::string& where) {
   std::int64_t value = 0;
   if (cell.is_int()) {
     value = cell.as_int();
-  } else if (cell.is_double() && std::trunc(cell.as_double()) == cell.as_double() && std::fabs(cell.as_double()) < 9.0e15) {
+  } else if (cell.is_double() && std::trunc(cell.as_double()) == cell.as_double() &&
+             std::fabs(cell.as_double()) < 9.0e15) {
     value = static_cast<std::int64_t>(cell.as_double());
   } else {
     misfit(where, type, cell);
@@ -36,7 +38,8 @@ std::int64_t integer_cell(const Json& cell, std::int64_t lowest, std::int64_t hi
 }
 
 template <typename T>
-void put_integer(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void put_integer(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell,
+                 const std::string& where) {
   put<T>(vector, row,
          static_cast<T>(integer_cell(cell, std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), type, where)));
 }
@@ -51,7 +54,8 @@ double double_cell(const Json& cell, const DataType& type, const std::string& wh
   misfit(where, type, cell);
 }
 
-void put_decimal(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void put_decimal(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell,
+                 const std::string& where) {
   std::string text;
   if (cell.is_string()) {
     text = cell.as_string();
@@ -75,7 +79,8 @@ void put_decimal(duckdb_vector vector, std::uint64_t row, const DataType& type, 
   }
 }
 
-void put_string(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void put_string(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell,
+                const std::string& where) {
   if (!cell.is_string()) misfit(where, type, cell);
   const auto& text = cell.as_string();
   if (type.kind == TypeKind::kString) {
@@ -94,10 +99,12 @@ std::int64_t timestamp_cell(const Json& cell, const DataType& type, const std::s
     if (!at) throw Error(ErrorCode::kInvalidArgument, "{}: '{}' is no timestamp", where, cell.as_string());
     return at->micros;
   }
-  return integer_cell(cell, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(), type, where);
+  return integer_cell(cell, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(), type,
+                      where);
 }
 
-void put_list(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void put_list(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell,
+              const std::string& where) {
   if (!cell.is_array()) misfit(where, type, cell);
   const auto offset = duckdb_list_vector_get_size(vector);
   const auto length = cell.items().size();
@@ -108,7 +115,8 @@ void put_list(duckdb_vector vector, std::uint64_t row, const DataType& type, con
   put(vector, row, duckdb_list_entry{offset, length});
 }
 
-void put_map(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void put_map(duckdb_vector vector, std::uint64_t row, const DataType& type, const Json& cell,
+             const std::string& where) {
   if (!cell.is_object() && !cell.is_array()) misfit(where, type, cell);
   const auto offset = duckdb_list_vector_get_size(vector);
   const auto length = cell.size();
@@ -150,22 +158,36 @@ void put_null(duckdb_vector vector, std::uint64_t row, const DataType& type) {
 
 LogicalType logical_type(const DataType& type) {
   switch (type.kind) {
-    case TypeKind::kString: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR));
-    case TypeKind::kLong: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BIGINT));
+    case TypeKind::kString:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR));
+    case TypeKind::kLong:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BIGINT));
     case TypeKind::kInteger:
-    case TypeKind::kVoid: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_INTEGER));
-    case TypeKind::kShort: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT));
-    case TypeKind::kByte: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TINYINT));
-    case TypeKind::kFloat: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_FLOAT));
-    case TypeKind::kDouble: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_DOUBLE));
-    case TypeKind::kBoolean: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN));
-    case TypeKind::kBinary: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BLOB));
-    case TypeKind::kDate: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_DATE));
-    case TypeKind::kTimestamp: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ));
-    case TypeKind::kTimestampNtz: return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP));
+    case TypeKind::kVoid:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_INTEGER));
+    case TypeKind::kShort:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_SMALLINT));
+    case TypeKind::kByte:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TINYINT));
+    case TypeKind::kFloat:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_FLOAT));
+    case TypeKind::kDouble:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_DOUBLE));
+    case TypeKind::kBoolean:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN));
+    case TypeKind::kBinary:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_BLOB));
+    case TypeKind::kDate:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_DATE));
+    case TypeKind::kTimestamp:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ));
+    case TypeKind::kTimestampNtz:
+      return LogicalType(duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP));
     case TypeKind::kDecimal:
-      return LogicalType(duckdb_create_decimal_type(static_cast<std::uint8_t>(type.precision), static_cast<std::uint8_t>(type.scale)));
-    case TypeKind::kArray: return LogicalType(duckdb_create_list_type(logical_type(*type.element).get()));
+      return LogicalType(
+          duckdb_create_decimal_type(static_cast<std::uint8_t>(type.precision), static_cast<std::uint8_t>(type.scale)));
+    case TypeKind::kArray:
+      return LogicalType(duckdb_create_list_type(logical_type(*type.element).get()));
     case TypeKind::kMap:
       return LogicalType(duckdb_create_map_type(logical_type(*type.key).get(), logical_type(*type.element).get()));
     case TypeKind::kStruct: {
@@ -183,18 +205,27 @@ LogicalType logical_type(const DataType& type) {
   throw Error(ErrorCode::kInternal, "unknown type");
 }
 
-void write_cell(_duckdb_vector* vector, std::uint64_t row, const DataType& type, const Json& cell, const std::string& where) {
+void write_cell(_duckdb_vector* vector, std::uint64_t row, const DataType& type, const Json& cell,
+                const std::string& where) {
   if (cell.is_null()) return put_null(vector, row, type);
   switch (type.kind) {
     case TypeKind::kString:
-    case TypeKind::kBinary: return put_string(vector, row, type, cell, where);
-    case TypeKind::kLong: return put_integer<std::int64_t>(vector, row, type, cell, where);
-    case TypeKind::kInteger: return put_integer<std::int32_t>(vector, row, type, cell, where);
-    case TypeKind::kShort: return put_integer<std::int16_t>(vector, row, type, cell, where);
-    case TypeKind::kByte: return put_integer<std::int8_t>(vector, row, type, cell, where);
-    case TypeKind::kFloat: return put(vector, row, static_cast<float>(double_cell(cell, type, where)));
-    case TypeKind::kDouble: return put(vector, row, double_cell(cell, type, where));
-    case TypeKind::kDecimal: return put_decimal(vector, row, type, cell, where);
+    case TypeKind::kBinary:
+      return put_string(vector, row, type, cell, where);
+    case TypeKind::kLong:
+      return put_integer<std::int64_t>(vector, row, type, cell, where);
+    case TypeKind::kInteger:
+      return put_integer<std::int32_t>(vector, row, type, cell, where);
+    case TypeKind::kShort:
+      return put_integer<std::int16_t>(vector, row, type, cell, where);
+    case TypeKind::kByte:
+      return put_integer<std::int8_t>(vector, row, type, cell, where);
+    case TypeKind::kFloat:
+      return put(vector, row, static_cast<float>(double_cell(cell, type, where)));
+    case TypeKind::kDouble:
+      return put(vector, row, double_cell(cell, type, where));
+    case TypeKind::kDecimal:
+      return put_decimal(vector, row, type, cell, where);
     case TypeKind::kBoolean:
       if (!cell.is_bool()) misfit(where, type, cell);
       return put(vector, row, cell.as_bool());
@@ -206,16 +237,21 @@ void write_cell(_duckdb_vector* vector, std::uint64_t row, const DataType& type,
       }
       return put_integer<std::int32_t>(vector, row, type, cell, where);
     case TypeKind::kTimestamp:
-    case TypeKind::kTimestampNtz: return put(vector, row, timestamp_cell(cell, type, where));
-    case TypeKind::kVoid: misfit(where, type, cell);
-    case TypeKind::kArray: return put_list(vector, row, type, cell, where);
-    case TypeKind::kMap: return put_map(vector, row, type, cell, where);
+    case TypeKind::kTimestampNtz:
+      return put(vector, row, timestamp_cell(cell, type, where));
+    case TypeKind::kVoid:
+      misfit(where, type, cell);
+    case TypeKind::kArray:
+      return put_list(vector, row, type, cell, where);
+    case TypeKind::kMap:
+      return put_map(vector, row, type, cell, where);
     case TypeKind::kStruct:
       if (!cell.is_object()) misfit(where, type, cell);
       refuse_unknown_members(type, cell, where);
       for (std::size_t i = 0; i < type.fields.size(); ++i) {
         const auto& field = type.fields[i];
-        write_cell(duckdb_struct_vector_get_child(vector, i), row, field.type, cell[field.name], where + "." + field.name);
+        write_cell(duckdb_struct_vector_get_child(vector, i), row, field.type, cell[field.name],
+                   where + "." + field.name);
       }
       return;
   }

@@ -10,13 +10,14 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr std::array kRead = {"columnMapping"sv, "deletionVectors"sv,   "timestampNtz"sv,         "timestampWithoutTimezone"sv,
-                              "v2Checkpoint"sv,  "vacuumProtocolCheck"sv, "typeWidening"sv, "typeWidening-preview"sv};
+constexpr std::array kRead = {
+    "columnMapping"sv, "deletionVectors"sv,     "timestampNtz"sv, "timestampWithoutTimezone"sv,
+    "v2Checkpoint"sv,  "vacuumProtocolCheck"sv, "typeWidening"sv, "typeWidening-preview"sv};
 // Written, or harmless while not in use; use is checked against the metadata.
-constexpr std::array kWrite = {"appendOnly"sv,     "invariants"sv,       "changeDataFeed"sv,      "checkConstraints"sv,
-                               "generatedColumns"sv, "columnMapping"sv,  "identityColumns"sv,     "timestampNtz"sv,
-                               "deletionVectors"sv, "v2Checkpoint"sv,    "vacuumProtocolCheck"sv, "domainMetadata"sv,
-                               "inCommitTimestamp"sv, "allowColumnDefaults"sv};
+constexpr std::array kWrite = {
+    "appendOnly"sv,          "invariants"sv,      "changeDataFeed"sv,    "checkConstraints"sv,   "generatedColumns"sv,
+    "columnMapping"sv,       "identityColumns"sv, "timestampNtz"sv,      "deletionVectors"sv,    "v2Checkpoint"sv,
+    "vacuumProtocolCheck"sv, "domainMetadata"sv,  "inCommitTimestamp"sv, "allowColumnDefaults"sv};
 
 template <typename Names>
 bool has(const Names& names, std::string_view name) {
@@ -30,8 +31,10 @@ bool has(const Names& names, std::string_view name) {
 void check_field(const Field& field) {
   for (const auto& [key, value] : field.metadata.members()) {
     if (key == "delta.invariants") refuse_write("invariants", "column '" + field.name + "' has an invariant");
-    if (key == "delta.generationExpression") refuse_write("generatedColumns", "column '" + field.name + "' is generated");
-    if (key.starts_with("delta.identity.")) refuse_write("identityColumns", "column '" + field.name + "' is an identity column");
+    if (key == "delta.generationExpression")
+      refuse_write("generatedColumns", "column '" + field.name + "' is generated");
+    if (key.starts_with("delta.identity."))
+      refuse_write("identityColumns", "column '" + field.name + "' is an identity column");
     if (key == "CURRENT_DEFAULT") refuse_write("allowColumnDefaults", "column '" + field.name + "' has a default");
   }
   for (const auto& child : field.type.fields) check_field(child);
@@ -41,12 +44,14 @@ void check_field(const Field& field) {
 
 void check_readable(const Protocol& protocol) {
   if (protocol.min_reader > 3) {
-    throw Error(ErrorCode::kUnsupportedFeature, "the table needs Delta reader version {}, this reader knows 3", protocol.min_reader);
+    throw Error(ErrorCode::kUnsupportedFeature, "the table needs Delta reader version {}, this reader knows 3",
+                protocol.min_reader);
   }
   if (protocol.min_reader < 3) return;
   for (const auto& feature : protocol.reader_features) {
     if (!has(kRead, feature)) {
-      throw Error(ErrorCode::kUnsupportedFeature, "the table uses the reader feature '{}', which is not supported", feature);
+      throw Error(ErrorCode::kUnsupportedFeature, "the table uses the reader feature '{}', which is not supported",
+                  feature);
     }
   }
 }
@@ -54,12 +59,14 @@ void check_readable(const Protocol& protocol) {
 void check_writable(const Protocol& protocol, const Metadata& metadata) {
   check_readable(protocol);
   if (protocol.min_writer > 7) {
-    throw Error(ErrorCode::kUnsupportedFeature, "the table needs Delta writer version {}, this writer knows 7", protocol.min_writer);
+    throw Error(ErrorCode::kUnsupportedFeature, "the table needs Delta writer version {}, this writer knows 7",
+                protocol.min_writer);
   }
   if (protocol.min_writer == 7) {
     for (const auto& feature : protocol.writer_features) {
       if (!has(kWrite, feature)) {
-        throw Error(ErrorCode::kUnsupportedFeature, "the table uses the writer feature '{}', which is not supported", feature);
+        throw Error(ErrorCode::kUnsupportedFeature, "the table uses the writer feature '{}', which is not supported",
+                    feature);
       }
     }
   }
@@ -72,17 +79,24 @@ void check_writable(const Protocol& protocol, const Metadata& metadata) {
     refuse_write("columnMapping", "delta.columnMapping.mode is set");
   }
   if (in_commit_timestamps(metadata)) refuse_write("inCommitTimestamp", "delta.enableInCommitTimestamps is true");
-  if (const auto policy = properties.find("delta.checkpointPolicy"); policy != properties.end() && policy->second == "v2") {
+  if (const auto policy = properties.find("delta.checkpointPolicy");
+      policy != properties.end() && policy->second == "v2") {
     refuse_write("v2Checkpoint", "delta.checkpointPolicy is v2");
   }
 }
 
 void check_property(std::string_view name, std::string_view value) {
-  static constexpr std::array kKnown = {
-      "delta.appendOnly"sv,           "delta.enableChangeDataFeed"sv,          "delta.logRetentionDuration"sv,
-      "delta.checkpointInterval"sv,   "delta.deletedFileRetentionDuration"sv,  "delta.dataSkippingNumIndexedCols"sv,
-      "delta.isolationLevel"sv,       "delta.setTransactionRetentionDuration"sv, "delta.targetFileSize"sv,
-      "delta.tuneFileSizesForRewrites"sv, "delta.parquet.compression.codec"sv};
+  static constexpr std::array kKnown = {"delta.appendOnly"sv,
+                                        "delta.enableChangeDataFeed"sv,
+                                        "delta.logRetentionDuration"sv,
+                                        "delta.checkpointInterval"sv,
+                                        "delta.deletedFileRetentionDuration"sv,
+                                        "delta.dataSkippingNumIndexedCols"sv,
+                                        "delta.isolationLevel"sv,
+                                        "delta.setTransactionRetentionDuration"sv,
+                                        "delta.targetFileSize"sv,
+                                        "delta.tuneFileSizesForRewrites"sv,
+                                        "delta.parquet.compression.codec"sv};
   if (name.empty()) throw Error(ErrorCode::kInvalidArgument, "a table property has no name");
   if (!name.starts_with("delta.") || name.starts_with("delta.autoOptimize.")) return;
   if (!has(kKnown, name)) {
@@ -110,7 +124,8 @@ ColumnMapping column_mapping(int min_reader, const std::vector<std::string>& rea
 
 bool change_feed_enabled(int min_writer, const std::vector<std::string>& writer_features,
                          const std::map<std::string, std::string>& properties) {
-  const bool supported = (min_writer >= 4 && min_writer < 7) || (min_writer >= 7 && has(writer_features, "changeDataFeed"));
+  const bool supported =
+      (min_writer >= 4 && min_writer < 7) || (min_writer >= 7 && has(writer_features, "changeDataFeed"));
   return supported && is_true(properties, "delta.enableChangeDataFeed");
 }
 
@@ -126,14 +141,17 @@ Protocol with_change_feed(Protocol protocol) {
   return protocol;
 }
 
-bool in_commit_timestamps(const Metadata& metadata) { return is_true(metadata.configuration, "delta.enableInCommitTimestamps"); }
+bool in_commit_timestamps(const Metadata& metadata) {
+  return is_true(metadata.configuration, "delta.enableInCommitTimestamps");
+}
 
 bool is_true(const std::map<std::string, std::string>& properties, const std::string& name) {
   const auto found = properties.find(name);
   return found != properties.end() && iequals(trim(found->second), "true");
 }
 
-std::int64_t interval_millis(const std::map<std::string, std::string>& properties, const std::string& name, std::int64_t fallback) {
+std::int64_t interval_millis(const std::map<std::string, std::string>& properties, const std::string& name,
+                             std::int64_t fallback) {
   const auto found = properties.find(name);
   if (found == properties.end()) return fallback;
   auto text = ascii_lower(trim(found->second));
@@ -145,8 +163,8 @@ std::int64_t interval_millis(const std::map<std::string, std::string>& propertie
     std::string_view name;
     std::int64_t millis;
   };
-  static constexpr std::array kUnits = {Unit{"week", 604'800'000}, Unit{"day", 86'400'000},  Unit{"hour", 3'600'000},
-                                        Unit{"minute", 60'000},    Unit{"second", 1000},      Unit{"millisecond", 1}};
+  static constexpr std::array kUnits = {Unit{"week", 604'800'000}, Unit{"day", 86'400'000}, Unit{"hour", 3'600'000},
+                                        Unit{"minute", 60'000},    Unit{"second", 1000},    Unit{"millisecond", 1}};
   for (const auto& unit : kUnits) {
     if (parts[1] == unit.name || parts[1] == std::string(unit.name) + "s") return *amount * unit.millis;
   }

@@ -28,6 +28,7 @@ bool in_commit_timestamps(const Metadata& metadata);
 // The value, trimmed and in lower case, is "true".
 bool is_true(const std::map<std::string, std::string>& properties, const std::string& name);
 // "interval 7 days" in milliseconds; the fallback when it is missing or not readable.
-std::int64_t interval_millis(const std::map<std::string, std::string>& properties, const std::string& name, std::int64_t fallback);
+std::int64_t interval_millis(const std::map<std::string, std::string>& properties, const std::string& name,
+                             std::int64_t fallback);
 
 }  // namespace lakeloop::delta

@@ -23,7 +23,8 @@ struct CheckpointName {
 
 std::optional<CheckpointName> checkpoint_name(std::string_view name) {
   const auto pieces = split(name, '.');
-  if (pieces.size() < 3 || pieces[0].size() != 20 || !all_digits(pieces[0]) || pieces[1] != "checkpoint") return std::nullopt;
+  if (pieces.size() < 3 || pieces[0].size() != 20 || !all_digits(pieces[0]) || pieces[1] != "checkpoint")
+    return std::nullopt;
   CheckpointName result;
   result.version = parse_number<std::int64_t>(pieces[0]).value_or(-1);
   if (result.version < 0) return std::nullopt;
@@ -46,10 +47,12 @@ struct Wanted {
 const std::vector<Wanted>& wanted() {
   static const std::vector<Wanted> kWanted = {
       {"protocol", {"minReaderVersion", "minWriterVersion", "readerFeatures", "writerFeatures"}},
-      {"metaData", {"id", "name", "description", "format", "schemaString", "partitionColumns", "configuration", "createdTime"}},
+      {"metaData",
+       {"id", "name", "description", "format", "schemaString", "partitionColumns", "configuration", "createdTime"}},
       {"add", {"path", "partitionValues", "size", "modificationTime", "dataChange", "stats", "tags", "deletionVector"}},
       {"remove",
-       {"path", "deletionTimestamp", "dataChange", "extendedFileMetadata", "partitionValues", "size", "deletionVector"}},
+       {"path", "deletionTimestamp", "dataChange", "extendedFileMetadata", "partitionValues", "size",
+        "deletionVector"}},
       {"txn", {"appId", "version", "lastUpdated"}},
       {"domainMetadata", {"domain", "configuration", "removed"}},
       {"sidecar", {"path", "sizeInBytes", "modificationTime"}}};
@@ -69,7 +72,8 @@ std::string checkpoint_select(Duck& duck, const std::string& source) {
       if (find_column(schema[*index].type.fields, member)) members.push_back(quoted + " := " + name + "." + quoted);
     }
     if (members.empty()) continue;
-    columns.push_back(format("CASE WHEN {} IS NULL THEN NULL ELSE struct_pack({}) END AS {}", name, join(members, ", "), name));
+    columns.push_back(
+        format("CASE WHEN {} IS NULL THEN NULL ELSE struct_pack({}) END AS {}", name, join(members, ", "), name));
   }
   if (columns.empty()) throw Error(ErrorCode::kDataLoss, "the checkpoint holds no actions");
   return "SELECT " + join(columns, ", ") + " FROM " + source;
@@ -77,15 +81,24 @@ std::string checkpoint_select(Duck& duck, const std::string& source) {
 
 }  // namespace
 
-std::string version_text(std::int64_t version) { return format("{:020}", version); }
+std::string version_text(std::int64_t version) {
+  return format("{:020}", version);
+}
 
-Log::Log(std::shared_ptr<storage::ObjectStore> store, std::string prefix) : store_(std::move(store)), prefix_(std::move(prefix)) {
+Log::Log(std::shared_ptr<storage::ObjectStore> store, std::string prefix)
+    : store_(std::move(store)), prefix_(std::move(prefix)) {
   while (prefix_.ends_with('/')) prefix_.pop_back();
 }
 
-std::string Log::key(std::string_view path) const { return prefix_.empty() ? std::string(path) : prefix_ + "/" + std::string(path); }
-std::string Log::log_key(std::string_view name) const { return key("_delta_log/" + std::string(name)); }
-std::string Log::commit_key(std::int64_t version) const { return log_key(version_text(version) + ".json"); }
+std::string Log::key(std::string_view path) const {
+  return prefix_.empty() ? std::string(path) : prefix_ + "/" + std::string(path);
+}
+std::string Log::log_key(std::string_view name) const {
+  return key("_delta_log/" + std::string(name));
+}
+std::string Log::commit_key(std::int64_t version) const {
+  return log_key(version_text(version) + ".json");
+}
 
 LogListing Log::list(std::int64_t from) const {
   LogListing listing;
@@ -112,7 +125,8 @@ LogListing Log::list(std::int64_t from) const {
     }
   }
   for (auto& [id, parts] : multi) {
-    if (std::cmp_equal(parts.files.size(), parts.wanted)) listing.checkpoints.push_back({id.first, std::move(parts.files)});
+    if (std::cmp_equal(parts.files.size(), parts.wanted))
+      listing.checkpoints.push_back({id.first, std::move(parts.files)});
   }
   std::ranges::stable_sort(listing.checkpoints, {}, &Checkpoint::version);
   return listing;
@@ -171,7 +185,8 @@ Actions Log::read_checkpoint(const Checkpoint& checkpoint) const {
     for (const auto& sidecar : sidecars) read_checkpoint_file(log_key("_sidecars/" + sidecar.path), actions);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kUnsupportedFeature) throw;
-    throw Error(ErrorCode::kDataLoss, "the checkpoint of version {} cannot be read: {}", checkpoint.version, error.message());
+    throw Error(ErrorCode::kDataLoss, "the checkpoint of version {} cannot be read: {}", checkpoint.version,
+                error.message());
   }
   if (!actions.protocol || !actions.metadata) {
     throw Error(ErrorCode::kDataLoss, "the checkpoint of version {} has no {}", checkpoint.version,

@@ -1,7 +1,7 @@
 #pragma once
 
-// The files of a Delta log: commits, checkpoints, the hint _last_checkpoint. Reads and lists; knows nothing of their meaning
-// for a table's state (state.h).
+// The files of a Delta log: commits, checkpoints, the hint _last_checkpoint. Reads and lists; knows nothing of their
+// meaning for a table's state (state.h).
 
 #include <cstdint>
 #include <map>
@@ -31,9 +31,9 @@ class Log {
 
   [[nodiscard]] storage::ObjectStore& store() const { return *store_; }
   [[nodiscard]] const std::string& prefix() const { return prefix_; }
-  [[nodiscard]] std::string key(std::string_view path) const;         // of a file of the table
+  [[nodiscard]] std::string key(std::string_view path) const;  // of a file of the table
   [[nodiscard]] std::string commit_key(std::int64_t version) const;
-  [[nodiscard]] std::string log_key(std::string_view name) const;     // of a file in _delta_log
+  [[nodiscard]] std::string log_key(std::string_view name) const;  // of a file in _delta_log
 
   // Entries of version `from` and later.
   [[nodiscard]] LogListing list(std::int64_t from = 0) const;

@@ -64,18 +64,24 @@ std::string partition_literal(const std::optional<std::string>& value, const Dat
 std::optional<std::string> partition_text(const Json& cell, const DataType& type) {
   if (cell.is_null()) return std::nullopt;
   switch (type.kind) {
-    case TypeKind::kDate: return format_date(Timestamp{cell.as_int() * 86'400'000'000});
-    case TypeKind::kTimestamp: return timestamp_text(cell.as_int(), true);
-    case TypeKind::kTimestampNtz: return timestamp_text(cell.as_int(), false);
+    case TypeKind::kDate:
+      return format_date(Timestamp{cell.as_int() * 86'400'000'000});
+    case TypeKind::kTimestamp:
+      return timestamp_text(cell.as_int(), true);
+    case TypeKind::kTimestampNtz:
+      return timestamp_text(cell.as_int(), false);
     case TypeKind::kBinary: {
       auto text = characters_of_bytes(cell.as_string());
       return text.empty() ? std::nullopt : std::optional(std::move(text));
     }
-    default: break;
+    default:
+      break;
   }
   if (cell.is_bool()) return cell.as_bool() ? "true" : "false";
   if (cell.is_int()) return std::to_string(cell.as_int());
-  if (cell.is_double()) return type.kind == TypeKind::kFloat ? format("{}", static_cast<float>(cell.as_double())) : format("{}", cell.as_double());
+  if (cell.is_double())
+    return type.kind == TypeKind::kFloat ? format("{}", static_cast<float>(cell.as_double()))
+                                         : format("{}", cell.as_double());
   if (cell.as_string().empty()) return std::nullopt;
   return cell.as_string();
 }
@@ -84,7 +90,8 @@ std::string partition_folder(const std::string& column, const std::optional<std:
   const auto plain = [](std::string_view text) {
     std::string result;
     for (const char c : text.substr(0, 60)) {
-      const bool keep = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+      const bool keep =
+          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
       result += keep ? c : '_';
     }
     return result;
@@ -93,7 +100,8 @@ std::string partition_folder(const std::string& column, const std::optional<std:
 }
 
 bool can_partition(const DataType& type) {
-  return type.kind != TypeKind::kStruct && type.kind != TypeKind::kArray && type.kind != TypeKind::kMap && type.kind != TypeKind::kVoid;
+  return type.kind != TypeKind::kStruct && type.kind != TypeKind::kArray && type.kind != TypeKind::kMap &&
+         type.kind != TypeKind::kVoid;
 }
 
 }  // namespace lakeloop::delta

@@ -13,14 +13,17 @@ namespace lakeloop::delta {
 namespace {
 
 bool is_partition(const ScanShape& shape, const Field& field) {
-  return std::ranges::any_of(shape.partition_columns, [&](const std::string& name) { return iequals(name, field.name); });
+  return std::ranges::any_of(shape.partition_columns,
+                             [&](const std::string& name) { return iequals(name, field.name); });
 }
 
 // The type as it is named inside files: column mapping renames the members of structs, and void is never stored.
 DataType physical_type(const DataType& type, ColumnMapping mapping) {
   switch (type.kind) {
-    case TypeKind::kArray: return DataType::array(physical_type(*type.element, mapping));
-    case TypeKind::kMap: return DataType::map(physical_type(*type.key, mapping), physical_type(*type.element, mapping));
+    case TypeKind::kArray:
+      return DataType::array(physical_type(*type.element, mapping));
+    case TypeKind::kMap:
+      return DataType::map(physical_type(*type.key, mapping), physical_type(*type.element, mapping));
     case TypeKind::kStruct: {
       auto fields = type.fields;
       for (auto& field : fields) {
@@ -29,7 +32,8 @@ DataType physical_type(const DataType& type, ColumnMapping mapping) {
       }
       return DataType::structure(std::move(fields));
     }
-    default: return type;
+    default:
+      return type;
   }
 }
 
@@ -41,7 +45,8 @@ std::string logical_value(const std::string& value, const DataType& type, Column
       std::vector<std::string> members;
       for (const auto& field : type.fields) {
         const auto member = "(" + value + ")." + quote_identifier(physical_name(field, mapping));
-        members.push_back(quote_identifier(field.name) + " := " + logical_value(member, field.type, mapping, depth + 1));
+        members.push_back(quote_identifier(field.name) +
+                          " := " + logical_value(member, field.type, mapping, depth + 1));
       }
       return "CASE WHEN " + value + " IS NULL THEN NULL ELSE struct_pack(" + join(members, ", ") + ") END";
     }
@@ -49,17 +54,20 @@ std::string logical_value(const std::string& value, const DataType& type, Column
       return "list_transform(" + value + ", lambda " + variable + ": " +
              logical_value(variable, *type.element, mapping, depth + 1) + ")";
     case TypeKind::kMap: {
-      const auto pair = "struct_pack(\"key\" := " + logical_value(variable + ".\"key\"", *type.key, mapping, depth + 1) +
-                        ", \"value\" := " + logical_value(variable + ".\"value\"", *type.element, mapping, depth + 1) + ")";
+      const auto pair =
+          "struct_pack(\"key\" := " + logical_value(variable + ".\"key\"", *type.key, mapping, depth + 1) +
+          ", \"value\" := " + logical_value(variable + ".\"value\"", *type.element, mapping, depth + 1) + ")";
       return "CASE WHEN " + value + " IS NULL THEN NULL ELSE map_from_entries(list_transform(map_entries(" + value +
              "), lambda " + variable + ": " + pair + ")) END";
     }
-    default: return value;
+    default:
+      return value;
   }
 }
 
 bool has_struct(const DataType& type) {
-  return type.kind == TypeKind::kStruct || (type.key && has_struct(*type.key)) || (type.element && has_struct(*type.element));
+  return type.kind == TypeKind::kStruct || (type.key && has_struct(*type.key)) ||
+         (type.element && has_struct(*type.element));
 }
 
 std::string schema_entry(const std::string& key, std::size_t index, const DataType& type) {
@@ -95,13 +103,15 @@ class Select {
     for (std::size_t i = 0; i < shape.schema.size(); ++i) {
       const auto& field = shape.schema[i];
       if (is_partition(shape, field) || field.type.kind == TypeKind::kVoid) continue;
-      const auto key = shape.mapping == ColumnMapping::kId ? field_id(field) : quote_literal(physical_name(field, shape.mapping));
+      const auto key =
+          shape.mapping == ColumnMapping::kId ? field_id(field) : quote_literal(physical_name(field, shape.mapping));
       entries_.push_back(schema_entry(key, i, physical_type(field.type, shape.mapping)));
     }
     if (shape.change_type) {
       // Change data files under id mapping have no field id for this column; both kinds of key cannot be mixed.
       if (shape.mapping == ColumnMapping::kId) {
-        throw Error(ErrorCode::kUnsupportedFeature, "change data files of a table with column mapping by id are not supported");
+        throw Error(ErrorCode::kUnsupportedFeature,
+                    "change data files of a table with column mapping by id are not supported");
       }
       entries_.push_back(schema_entry(quote_literal(kChangeTypeColumn), shape.schema.size(), TypeKind::kString));
     }
@@ -111,11 +121,13 @@ class Select {
                                    const FileRows* rows) const {
     std::vector<std::string> quoted;
     for (const auto& location : locations) quoted.push_back(quote_literal(location));
-    auto sql = "SELECT " + join(columns(&values), ", ") + " FROM read_parquet([" + join(quoted, ", ") + "], hive_partitioning=false";
+    auto sql = "SELECT " + join(columns(&values), ", ") + " FROM read_parquet([" + join(quoted, ", ") +
+               "], hive_partitioning=false";
     if (!entries_.empty()) sql += ", schema=MAP{" + join(entries_, ", ") + "}";
     sql += ") f";
     if (rows) {
-      sql += format(" {} JOIN ({}) d ON f.file_row_number = d.r", rows->only_these ? "SEMI" : "ANTI", row_numbers(rows->rows));
+      sql += format(" {} JOIN ({}) d ON f.file_row_number = d.r", rows->only_these ? "SEMI" : "ANTI",
+                    row_numbers(rows->rows));
     }
     return sql;
   }
@@ -136,7 +148,8 @@ class Select {
         value = partition_literal(found == values->end() ? std::nullopt : found->second, field.type);
       } else {
         value = format("f.c{}", i);
-        if (shape_.mapping != ColumnMapping::kNone && has_struct(field.type)) value = logical_value(value, field.type, shape_.mapping, 0);
+        if (shape_.mapping != ColumnMapping::kNone && has_struct(field.type))
+          value = logical_value(value, field.type, shape_.mapping, 0);
       }
       list.push_back(value + " AS " + quote_identifier(field.name));
     }
@@ -144,7 +157,9 @@ class Select {
       list.push_back((values ? format("f.c{}", shape_.schema.size()) : std::string("CAST(NULL AS VARCHAR)")) + " AS " +
                      quote_identifier(kChangeTypeColumn));
     }
-    if (shape_.file_column) list.push_back(std::string(values ? "f.filename" : "CAST(NULL AS VARCHAR)") + " AS " + quote_identifier(kFileColumn));
+    if (shape_.file_column)
+      list.push_back(std::string(values ? "f.filename" : "CAST(NULL AS VARCHAR)") + " AS " +
+                     quote_identifier(kFileColumn));
     if (list.empty()) throw Error(ErrorCode::kUnsupportedFeature, "the table has no columns");
     return list;
   }
@@ -174,7 +189,9 @@ ScanShape scan_shape(const Log& log, const Snapshot& snapshot) {
   return shape;
 }
 
-std::string file_location(const ScanShape& shape, std::string_view path) { return shape.folder + "/" + std::string(path); }
+std::string file_location(const ScanShape& shape, std::string_view path) {
+  return shape.folder + "/" + std::string(path);
+}
 
 FileRows live_rows(const Log& log, const AddFile& file) {
   return {file.path, file.partition_values, read_deletion_vector(log, file.deletion_vector), false};

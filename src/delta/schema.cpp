@@ -10,8 +10,8 @@ namespace {
 
 struct Primitive {
   TypeKind kind;
-  std::string_view delta;   // schema JSON
-  std::string_view spark;   // type text of Unity Catalog
+  std::string_view delta;  // schema JSON
+  std::string_view spark;  // type text of Unity Catalog
   std::string_view duckdb;
 };
 constexpr std::array kPrimitives = {
@@ -38,7 +38,9 @@ const Primitive* find_primitive(TypeKind kind) {
   return nullptr;
 }
 
-std::string quoted(std::string_view name) { return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\""; }
+std::string quoted(std::string_view name) {
+  return "\"" + replace_all(std::string(name), "\"", "\"\"") + "\"";
+}
 
 bool is_plain_name(std::string_view name) {
   if (name.empty()) return false;
@@ -67,8 +69,10 @@ Json fields_to_json(const std::vector<Field>& fields) {
 
 Json type_to_json(const DataType& type) {
   switch (type.kind) {
-    case TypeKind::kDecimal: return format("decimal({},{})", type.precision, type.scale);
-    case TypeKind::kStruct: return fields_to_json(type.fields);
+    case TypeKind::kDecimal:
+      return format("decimal({},{})", type.precision, type.scale);
+    case TypeKind::kStruct:
+      return fields_to_json(type.fields);
     case TypeKind::kArray:
       return Json::object(
           {{"type", "array"}, {"elementType", type_to_json(*type.element)}, {"containsNull", type.contains_null}});
@@ -77,7 +81,8 @@ Json type_to_json(const DataType& type) {
                            {"keyType", type_to_json(*type.key)},
                            {"valueType", type_to_json(*type.element)},
                            {"valueContainsNull", type.contains_null}});
-    default: return find_primitive(type.kind)->delta;
+    default:
+      return find_primitive(type.kind)->delta;
   }
 }
 
@@ -88,7 +93,8 @@ DataType decimal_from_text(std::string_view text) {
   const auto parts = split(text.substr(8, close == std::string_view::npos ? close : close - 8), ',');
   const auto precision = parts.empty() ? std::nullopt : parse_number<int>(trim(parts[0]));
   const auto scale = parts.size() < 2 ? std::optional<int>(0) : parse_number<int>(trim(parts[1]));
-  if (parts.size() > 2 || !precision || !scale || *precision < 1 || *precision > 38 || *scale < 0 || *scale > *precision) {
+  if (parts.size() > 2 || !precision || !scale || *precision < 1 || *precision > 38 || *scale < 0 ||
+      *scale > *precision) {
     throw Error(ErrorCode::kUnsupportedFeature, "the type '{}' is no decimal of 1 to 38 digits", text);
   }
   return DataType::decimal(*precision, *scale);
@@ -113,7 +119,8 @@ DataType type_from_json(const Json& json) {
     return DataType::map(type_from_json(json["keyType"]), type_from_json(json["valueType"]),
                          json["valueContainsNull"].bool_or(true));
   }
-  throw Error(ErrorCode::kUnsupportedFeature, "the column type '{}' is not supported", kind.empty() ? json.dump() : kind);
+  throw Error(ErrorCode::kUnsupportedFeature, "the column type '{}' is not supported",
+              kind.empty() ? json.dump() : kind);
 }
 
 std::vector<Field> fields_from_json(const Json& json) {
@@ -212,10 +219,11 @@ class TypeParser {
       TypeKind kind;
     };
     static constexpr std::array kAliases = {
-        Alias{"long", TypeKind::kLong},         Alias{"integer", TypeKind::kInteger}, Alias{"short", TypeKind::kShort},
-        Alias{"byte", TypeKind::kByte},         Alias{"real", TypeKind::kFloat},      Alias{"text", TypeKind::kString},
-        Alias{"bool", TypeKind::kBoolean},      Alias{"varchar", TypeKind::kString},  Alias{"char", TypeKind::kString},
-        Alias{"timestamp_ltz", TypeKind::kTimestamp}};
+        Alias{"long", TypeKind::kLong},    Alias{"integer", TypeKind::kInteger},
+        Alias{"short", TypeKind::kShort},  Alias{"byte", TypeKind::kByte},
+        Alias{"real", TypeKind::kFloat},   Alias{"text", TypeKind::kString},
+        Alias{"bool", TypeKind::kBoolean}, Alias{"varchar", TypeKind::kString},
+        Alias{"char", TypeKind::kString},  Alias{"timestamp_ltz", TypeKind::kTimestamp}};
     for (const auto& p : kPrimitives) {
       if (p.spark == word) return p.kind;
     }
@@ -265,7 +273,8 @@ class TypeParser {
     ++at_;
   }
   [[noreturn]] void fail(std::string_view wanted) const {
-    throw Error(ErrorCode::kInvalidArgument, "the type '{}' is not readable: expected {} at position {}", text_, wanted, at_);
+    throw Error(ErrorCode::kInvalidArgument, "the type '{}' is not readable: expected {} at position {}", text_, wanted,
+                at_);
   }
 
   std::string_view text_;
@@ -274,6 +283,14 @@ class TypeParser {
 };
 
 }  // namespace
+
+DataType::DataType() = default;
+DataType::DataType(TypeKind k) : kind(k) {}
+DataType::DataType(const DataType& other) = default;
+DataType::DataType(DataType&& other) noexcept = default;
+DataType& DataType::operator=(const DataType& other) = default;
+DataType& DataType::operator=(DataType&& other) noexcept = default;
+DataType::~DataType() = default;
 
 DataType DataType::decimal(int precision, int scale) {
   DataType type(TypeKind::kDecimal);
@@ -302,9 +319,12 @@ DataType DataType::structure(std::vector<Field> fields) {
 
 std::string DataType::text() const {
   switch (kind) {
-    case TypeKind::kDecimal: return format("decimal({},{})", precision, scale);
-    case TypeKind::kArray: return "array<" + element->text() + ">";
-    case TypeKind::kMap: return "map<" + key->text() + "," + element->text() + ">";
+    case TypeKind::kDecimal:
+      return format("decimal({},{})", precision, scale);
+    case TypeKind::kArray:
+      return "array<" + element->text() + ">";
+    case TypeKind::kMap:
+      return "map<" + key->text() + "," + element->text() + ">";
     case TypeKind::kStruct: {
       std::vector<std::string> parts;
       for (const auto& field : fields) {
@@ -313,21 +333,26 @@ std::string DataType::text() const {
       }
       return "struct<" + join(parts, ",") + ">";
     }
-    default: return std::string(find_primitive(kind)->spark);
+    default:
+      return std::string(find_primitive(kind)->spark);
   }
 }
 
 std::string DataType::duckdb() const {
   switch (kind) {
-    case TypeKind::kDecimal: return format("DECIMAL({},{})", precision, scale);
-    case TypeKind::kArray: return element->duckdb() + "[]";
-    case TypeKind::kMap: return "MAP(" + key->duckdb() + ", " + element->duckdb() + ")";
+    case TypeKind::kDecimal:
+      return format("DECIMAL({},{})", precision, scale);
+    case TypeKind::kArray:
+      return element->duckdb() + "[]";
+    case TypeKind::kMap:
+      return "MAP(" + key->duckdb() + ", " + element->duckdb() + ")";
     case TypeKind::kStruct: {
       std::vector<std::string> parts;
       for (const auto& field : fields) parts.push_back(quoted(field.name) + " " + field.type.duckdb());
       return "STRUCT(" + join(parts, ", ") + ")";
     }
-    default: return std::string(find_primitive(kind)->duckdb);
+    default:
+      return std::string(find_primitive(kind)->duckdb);
   }
 }
 
@@ -339,9 +364,15 @@ bool DataType::operator==(const DataType& other) const {
          same(key, other.key) && same(element, other.element) && contains_null == other.contains_null;
 }
 
-Json schema_to_json(const Schema& schema) { return fields_to_json(schema); }
-Schema schema_from_json(const Json& json) { return fields_from_json(json); }
-DataType type_from_text(std::string_view text) { return TypeParser(text).parse_all(); }
+Json schema_to_json(const Schema& schema) {
+  return fields_to_json(schema);
+}
+Schema schema_from_json(const Json& json) {
+  return fields_from_json(json);
+}
+DataType type_from_text(std::string_view text) {
+  return TypeParser(text).parse_all();
+}
 
 std::optional<std::size_t> find_column(const Schema& schema, std::string_view name) {
   for (std::size_t i = 0; i < schema.size(); ++i) {

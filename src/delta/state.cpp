@@ -8,7 +8,9 @@
 namespace lakeloop::delta {
 namespace {
 
-Timestamp to_millis(Timestamp at) { return Timestamp::from_millis(at.millis()); }
+Timestamp to_millis(Timestamp at) {
+  return Timestamp::from_millis(at.millis());
+}
 
 void apply_files(TableState& state, Actions& actions) {
   // Within one commit a path may be removed with one deletion vector and added with another: their keys differ.
@@ -67,20 +69,23 @@ TableState from_checkpoint(const Log& log, const Checkpoint& checkpoint, const L
   state.version = checkpoint.version;
   const auto commit = listing.commits.find(checkpoint.version);
   if (commit != listing.commits.end()) state.commit = commit->second;
-  state.timestamp = to_millis(commit != listing.commits.end() ? commit->second.modified : checkpoint.parts.front().modified);
+  state.timestamp =
+      to_millis(commit != listing.commits.end() ? commit->second.modified : checkpoint.parts.front().modified);
   return state;
 }
 
-// The newest readable checkpoint at or before `target`. A damaged one is passed over: the log before it may still be there.
-std::optional<TableState> newest_checkpoint(const Log& log, const LogListing& listing, std::optional<std::int64_t> target,
-                                            std::optional<Error>& damage) {
+// The newest readable checkpoint at or before `target`. A damaged one is passed over: the log before it may still be
+// there.
+std::optional<TableState> newest_checkpoint(const Log& log, const LogListing& listing,
+                                            std::optional<std::int64_t> target, std::optional<Error>& damage) {
   for (auto at = listing.checkpoints.rbegin(); at != listing.checkpoints.rend(); ++at) {
     if (target && at->version > *target) continue;
     try {
       return from_checkpoint(log, *at, listing);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kDataLoss) throw;
-      log_warning("delta_checkpoint_skipped", {{"table", log.prefix()}, {"version", at->version}, {"error", error.message()}});
+      log_warning("delta_checkpoint_skipped",
+                  {{"table", log.prefix()}, {"version", at->version}, {"error", error.message()}});
       if (!damage) damage = error;
     }
   }
@@ -124,7 +129,9 @@ Snapshot TableState::snapshot() const {
   return s;
 }
 
-bool Snapshot::change_feed_enabled() const { return delta::change_feed_enabled(min_writer, writer_features, properties); }
+bool Snapshot::change_feed_enabled() const {
+  return delta::change_feed_enabled(min_writer, writer_features, properties);
+}
 
 TableState load_state(const Log& log, std::optional<std::int64_t> target) {
   LogListing listing;
@@ -144,14 +151,15 @@ TableState load_state(const Log& log, std::optional<std::int64_t> target) {
   const auto newest = std::max(listing.commits.empty() ? -1 : listing.commits.rbegin()->first,
                                listing.checkpoints.empty() ? -1 : listing.checkpoints.back().version);
   if (target && (*target > newest || *target < 0)) {
-    throw Error(ErrorCode::kNotFound, "the table '{}' has no version {}; the newest is {}", log.prefix(), *target, newest);
+    throw Error(ErrorCode::kNotFound, "the table '{}' has no version {}; the newest is {}", log.prefix(), *target,
+                newest);
   }
   const auto oldest = listing.commits.empty() ? newest : listing.commits.begin()->first;
   if (!state && oldest > 0) {
     if (damage) throw *damage;
     if (target) {
-      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone: the log starts at version {}", *target, log.prefix(),
-                  listing.checkpoints.empty() ? oldest : listing.checkpoints.front().version);
+      throw Error(ErrorCode::kNotFound, "version {} of the table '{}' is gone: the log starts at version {}", *target,
+                  log.prefix(), listing.checkpoints.empty() ? oldest : listing.checkpoints.front().version);
     }
     throw Error(ErrorCode::kDataLoss, "the Delta log of '{}' has no version 0 and no checkpoint", log.prefix());
   }
@@ -162,8 +170,8 @@ TableState load_state(const Log& log, std::optional<std::int64_t> target) {
   for (auto version = state->version + 1; version <= last; ++version) {
     const auto commit = listing.commits.find(version);
     if (commit == listing.commits.end()) {
-      throw Error(ErrorCode::kDataLoss, "the Delta log of '{}' has a gap: version {} is missing, version {} is there", log.prefix(),
-                  version, newest);
+      throw Error(ErrorCode::kDataLoss, "the Delta log of '{}' has a gap: version {} is missing, version {} is there",
+                  log.prefix(), version, newest);
     }
     auto actions = log.read_commit(version);
     settings = settings || actions.metadata;
@@ -171,7 +179,8 @@ TableState load_state(const Log& log, std::optional<std::int64_t> target) {
     state->apply(version, commit->second, std::move(actions));
   }
   if (!settings || !protocol) {
-    throw Error(ErrorCode::kDataLoss, "the Delta log of '{}' has no {}", log.prefix(), settings ? "protocol" : "metaData");
+    throw Error(ErrorCode::kDataLoss, "the Delta log of '{}' has no {}", log.prefix(),
+                settings ? "protocol" : "metaData");
   }
   return std::move(*state);
 }

@@ -21,7 +21,8 @@ struct Leaf {
   bool indexed = false;
 };
 
-void collect(const Schema& fields, const std::vector<std::string>& path, const std::string& parent, int limit, std::vector<Leaf>& leaves) {
+void collect(const Schema& fields, const std::vector<std::string>& path, const std::string& parent, int limit,
+             std::vector<Leaf>& leaves) {
   for (const auto& field : fields) {
     auto mine = path;
     mine.push_back(field.name);
@@ -43,8 +44,10 @@ bool has_bounds(TypeKind kind) {
     case TypeKind::kArray:
     case TypeKind::kMap:
     case TypeKind::kStruct:
-    case TypeKind::kVoid: return false;
-    default: return true;
+    case TypeKind::kVoid:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -62,8 +65,10 @@ std::size_t offset_of(std::string_view text, std::size_t count) {
 std::optional<std::string> bound(const Json& cell, const DataType& type, bool upper) {
   if (cell.is_null()) return std::nullopt;
   switch (type.kind) {
-    case TypeKind::kDecimal: return cell.as_string();
-    case TypeKind::kDate: return Json(format_date(Timestamp{cell.as_int() * 86'400'000'000})).dump();
+    case TypeKind::kDecimal:
+      return cell.as_string();
+    case TypeKind::kDate:
+      return Json(format_date(Timestamp{cell.as_int() * 86'400'000'000})).dump();
     case TypeKind::kTimestamp:
     case TypeKind::kTimestampNtz: {
       auto text = partition_text(cell, type).value();
@@ -76,8 +81,10 @@ std::optional<std::string> bound(const Json& cell, const DataType& type, bool up
       return text ? std::optional(Json(*text).dump()) : std::nullopt;
     }
     case TypeKind::kFloat:
-    case TypeKind::kDouble: return std::isfinite(cell.as_double()) ? std::optional(cell.dump()) : std::nullopt;
-    default: return cell.dump();
+    case TypeKind::kDouble:
+      return std::isfinite(cell.as_double()) ? std::optional(cell.dump()) : std::nullopt;
+    default:
+      return cell.dump();
   }
 }
 
@@ -110,7 +117,9 @@ class Nested {
 
 }  // namespace
 
-std::string lower_bound_text(std::string_view text) { return std::string(text.substr(0, offset_of(text, kPrefix))); }
+std::string lower_bound_text(std::string_view text) {
+  return std::string(text.substr(0, offset_of(text, kPrefix)));
+}
 
 std::optional<std::string> upper_bound_text(std::string_view text) {
   const auto first = offset_of(text, kPrefix);
@@ -127,19 +136,22 @@ std::optional<std::string> upper_bound_text(std::string_view text) {
   return std::nullopt;
 }
 
-FileStats file_stats(Duck& duck, const std::string& source, const std::string& where, const Schema& columns, int indexed) {
+FileStats file_stats(Duck& duck, const std::string& source, const std::string& where, const Schema& columns,
+                     int indexed) {
   std::vector<Leaf> leaves;
   collect(columns, {}, "", indexed, leaves);
   std::vector<std::string> select = {"count(*)"};
   for (const auto& leaf : leaves) {
     // A required member counts as NULL only where its struct is there.
-    const auto present = leaf.parent.empty() || leaf.field->nullable ? std::string() : " AND " + leaf.parent + " IS NOT NULL";
+    const auto present =
+        leaf.parent.empty() || leaf.field->nullable ? std::string() : " AND " + leaf.parent + " IS NOT NULL";
     select.push_back("count(*) FILTER (WHERE " + leaf.expression + " IS NULL" + present + ")");
     const bool bounds = leaf.indexed && has_bounds(leaf.field->type.kind);
     select.push_back(bounds ? "min(" + leaf.expression + ")" : "NULL");
     select.push_back(bounds ? "max(" + leaf.expression + ")" : "NULL");
   }
-  const auto rows = duck.query("SELECT " + join(select, ", ") + " FROM " + source + (where.empty() ? "" : " WHERE " + where));
+  const auto rows =
+      duck.query("SELECT " + join(select, ", ") + " FROM " + source + (where.empty() ? "" : " WHERE " + where));
   const auto& row = rows.rows.at(0);
   FileStats stats;
   stats.rows = row[0].as_int();
@@ -148,7 +160,8 @@ FileStats file_stats(Duck& duck, const std::string& source, const std::string& w
     const auto& leaf = leaves[i];
     const auto& count = row[1 + 3 * i];
     if (!leaf.field->nullable && count.as_int() > 0) {
-      throw Error(ErrorCode::kInvalidArgument, "the column '{}' does not allow NULL, {} rows have none", join(leaf.path, "."), count.as_int());
+      throw Error(ErrorCode::kInvalidArgument, "the column '{}' does not allow NULL, {} rows have none",
+                  join(leaf.path, "."), count.as_int());
     }
     if (!leaf.indexed) continue;
     nulls.add(leaf.path, count.dump());
@@ -156,8 +169,8 @@ FileStats file_stats(Duck& duck, const std::string& source, const std::string& w
     if (const auto low = bound(row[2 + 3 * i], leaf.field->type, false)) minimum.add(leaf.path, *low);
     if (const auto high = bound(row[3 + 3 * i], leaf.field->type, true)) maximum.add(leaf.path, *high);
   }
-  stats.json = format("{{\"numRecords\":{},\"minValues\":{},\"maxValues\":{},\"nullCount\":{}}}", stats.rows, minimum.finish(),
-                      maximum.finish(), nulls.finish());
+  stats.json = format("{{\"numRecords\":{},\"minValues\":{},\"maxValues\":{},\"nullCount\":{}}}", stats.rows,
+                      minimum.finish(), maximum.finish(), nulls.finish());
   return stats;
 }
 

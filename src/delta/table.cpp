@@ -17,12 +17,15 @@ void check_names(const Schema& fields, const std::string& where) {
   std::set<std::string> seen;
   for (const auto& field : fields) {
     // What Parquet and Spark do not take without column mapping.
-    if (field.name.empty() || field.name.find_first_of(" ,;{}()\n\t=") != std::string::npos || field.name.contains('\0')) {
-      throw Error(ErrorCode::kInvalidArgument, "the column name '{}{}' is empty or holds one of ' ,;{{}}()=', a tab or a line break", where,
+    if (field.name.empty() || field.name.find_first_of(" ,;{}()\n\t=") != std::string::npos ||
+        field.name.contains('\0')) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "the column name '{}{}' is empty or holds one of ' ,;{{}}()=', a tab or a line break", where,
                   field.name);
     }
     if (!seen.insert(ascii_lower(field.name)).second) {
-      throw Error(ErrorCode::kInvalidArgument, "the column '{}{}' occurs twice (names differ in more than case)", where, field.name);
+      throw Error(ErrorCode::kInvalidArgument, "the column '{}{}' occurs twice (names differ in more than case)", where,
+                  field.name);
     }
     const auto* type = &field.type;
     while (type->kind == TypeKind::kArray || type->kind == TypeKind::kMap) type = type->element.get();
@@ -43,9 +46,11 @@ void check_partition_columns(const CreateOptions& options) {
   for (const auto& name : options.partition_columns) {
     const auto index = find_column(options.schema, name);
     if (!index) throw Error(ErrorCode::kInvalidArgument, "the partition column '{}' is not in the schema", name);
-    if (!seen.insert(*index).second) throw Error(ErrorCode::kInvalidArgument, "the partition column '{}' is named twice", name);
+    if (!seen.insert(*index).second)
+      throw Error(ErrorCode::kInvalidArgument, "the partition column '{}' is named twice", name);
     if (!can_partition(options.schema[*index].type)) {
-      throw Error(ErrorCode::kInvalidArgument, "the column '{}' of type {} cannot partition a table", name, options.schema[*index].type.text());
+      throw Error(ErrorCode::kInvalidArgument, "the column '{}' of type {} cannot partition a table", name,
+                  options.schema[*index].type.text());
     }
   }
   if (!options.schema.empty() && seen.size() == options.schema.size()) {
@@ -61,7 +66,9 @@ Table Table::create(std::shared_ptr<storage::ObjectStore> store, std::string pre
   check_partition_columns(options);
   for (const auto& [name, value] : options.properties) check_property(name, value);
   Log log(std::move(store), std::move(prefix));
-  const auto exists = [&] { return Error(ErrorCode::kAlreadyExists, "there is a Delta table at '{}' already", log.prefix()); };
+  const auto exists = [&] {
+    return Error(ErrorCode::kAlreadyExists, "there is a Delta table at '{}' already", log.prefix());
+  };
   if (!log.list().empty()) throw exists();
 
   Transaction transaction;
@@ -107,8 +114,12 @@ Table Table::open(std::shared_ptr<storage::ObjectStore> store, std::string prefi
   return Table(std::move(impl));
 }
 
-Snapshot Table::snapshot() const { return *impl_->snapshot(); }
-Snapshot Table::snapshot_at(std::int64_t version) const { return load_state(impl_->log, version).snapshot(); }
+Snapshot Table::snapshot() const {
+  return *impl_->snapshot();
+}
+Snapshot Table::snapshot_at(std::int64_t version) const {
+  return load_state(impl_->log, version).snapshot();
+}
 
 Snapshot Table::snapshot_at(Timestamp at) const {
   std::optional<std::int64_t> found, first;
@@ -125,18 +136,30 @@ Snapshot Table::snapshot_at(Timestamp at) const {
     if (instant <= at) found = version;
   }
   if (!found) {
-    throw Error(ErrorCode::kNotFound, "the table '{}' has no version as old as {}", impl_->log.prefix(), format_rfc3339(at));
+    throw Error(ErrorCode::kNotFound, "the table '{}' has no version as old as {}", impl_->log.prefix(),
+                format_rfc3339(at));
   }
   return snapshot_at(*found);
 }
 
-std::vector<HistoryEntry> Table::history(std::size_t limit) const { return impl_->history(limit); }
-const std::string& Table::prefix() const { return impl_->log.prefix(); }
-std::string Table::location() const { return table_folder(impl_->log); }
+std::vector<HistoryEntry> Table::history(std::size_t limit) const {
+  return impl_->history(limit);
+}
+const std::string& Table::prefix() const {
+  return impl_->log.prefix();
+}
+std::string Table::location() const {
+  return table_folder(impl_->log);
+}
 
-CommitResult Table::append(const std::vector<Row>& rows, const CommitOptions& options) { return impl_->append(rows, options); }
-CommitResult Table::upsert(const Upsert& change, const CommitOptions& options) { return impl_->upsert(change, options); }
-CommitResult Table::delete_where(std::string_view condition, const std::vector<Json>& parameters, const CommitOptions& options) {
+CommitResult Table::append(const std::vector<Row>& rows, const CommitOptions& options) {
+  return impl_->append(rows, options);
+}
+CommitResult Table::upsert(const Upsert& change, const CommitOptions& options) {
+  return impl_->upsert(change, options);
+}
+CommitResult Table::delete_where(std::string_view condition, const std::vector<Json>& parameters,
+                                 const CommitOptions& options) {
   return impl_->delete_where(condition, parameters, options);
 }
 CommitResult Table::update_where(const std::map<std::string, std::string>& assignments, std::string_view condition,
@@ -147,7 +170,9 @@ CommitResult Table::set_properties(const std::map<std::string, std::string>& pro
   const std::lock_guard turn(impl_->write_mutex);
   return impl_->set_properties(properties, options);
 }
-void Table::checkpoint() { impl_->checkpoint(); }
+void Table::checkpoint() {
+  impl_->checkpoint();
+}
 
 Table::Relation Table::relation(const Snapshot& snapshot) const {
   const auto shape = scan_shape(impl_->log, snapshot);

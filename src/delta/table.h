@@ -1,8 +1,8 @@
 #pragma once
 
 // A Delta table in an object store (delta-io PROTOCOL.md): log replay, snapshots, time travel, optimistic commits by
-// put-if-absent with the conflict matrix, change data feed, checkpoints. New tables are (minReader 1, minWriter 7) with the
-// writer features appendOnly, invariants, changeDataFeed, so that delta-rs, DuckDB and Spark read and write them.
+// put-if-absent with the conflict matrix, change data feed, checkpoints. New tables are (minReader 1, minWriter 7) with
+// the writer features appendOnly, invariants, changeDataFeed, so that delta-rs, DuckDB and Spark read and write them.
 // A table feature that is not known refuses with kUnsupportedFeature and its name; nothing is guessed.
 // A Table is a handle: cheap to copy, thread-safe. Data is written and read as Parquet by DuckDB.
 
@@ -23,10 +23,10 @@
 namespace lakeloop::delta {
 
 struct CreateOptions {
-  Schema schema;
-  std::vector<std::string> partition_columns;
-  std::map<std::string, std::string> properties;  // delta.enableChangeDataFeed is "true" unless said otherwise
-  std::string name, description;
+  Schema schema{};
+  std::vector<std::string> partition_columns{};
+  std::map<std::string, std::string> properties{};  // delta.enableChangeDataFeed is "true" unless said otherwise
+  std::string name{}, description{};
 };
 
 struct AddFile {
@@ -54,13 +54,14 @@ struct Snapshot {
   [[nodiscard]] bool change_feed_enabled() const;
 };
 
-// Who and what a commit is; goes into commitInfo. `app_id` + `app_version` make the commit idempotent: when the table already
-// holds that version (or a later one) of the application, nothing is written and the current version is returned.
+// Who and what a commit is; goes into commitInfo. `app_id` + `app_version` make the commit idempotent: when the table
+// already holds that version (or a later one) of the application, nothing is written and the current version is
+// returned.
 struct CommitOptions {
   std::string operation = "WRITE";
   Json parameters = Json::object();
-  std::string user;
-  std::string app_id;
+  std::string user{};
+  std::string app_id{};
   std::int64_t app_version = -1;
 };
 
@@ -72,16 +73,16 @@ struct CommitResult {
 
 // What a keyed change does: rows whose key exists are replaced, others inserted; keys in `deletes` vanish.
 struct Upsert {
-  std::string key_column;
-  std::vector<Row> rows;        // in the order of the table's schema
-  std::vector<Json> deletes;
+  std::string key_column{};
+  std::vector<Row> rows{};  // in the order of the table's schema
+  std::vector<Json> deletes{};
 };
 
 struct ScanOptions {
-  std::vector<std::string> columns;  // empty: all
-  std::string where;                 // a DuckDB SQL condition over column names; values come from `parameters` as $1, $2
-  std::vector<Json> parameters;
-  std::string order_by;              // SQL
+  std::vector<std::string> columns{};  // empty: all
+  std::string where{};  // a DuckDB SQL condition over column names; values come from `parameters` as $1, $2
+  std::vector<Json> parameters{};
+  std::string order_by{};  // SQL
   std::int64_t limit = -1;
 };
 
@@ -111,15 +112,17 @@ class Table {
 
   [[nodiscard]] Snapshot snapshot() const;  // newest; cached and advanced incrementally
   [[nodiscard]] Snapshot snapshot_at(std::int64_t version) const;
-  [[nodiscard]] Snapshot snapshot_at(Timestamp at) const;  // the last version committed at or before
+  [[nodiscard]] Snapshot snapshot_at(Timestamp at) const;                    // the last version committed at or before
   [[nodiscard]] std::vector<HistoryEntry> history(std::size_t limit) const;  // newest first
   [[nodiscard]] const std::string& prefix() const;
   [[nodiscard]] std::string location() const;  // file path or URL
 
-  // Writers. Each retries on a conflict that the matrix allows, else throws kConflict with the winner's version and why.
+  // Writers. Each retries on a conflict that the matrix allows, else throws kConflict with the winner's version and
+  // why.
   CommitResult append(const std::vector<Row>& rows, const CommitOptions& options = {});
   CommitResult upsert(const Upsert& change, const CommitOptions& options = {});
-  CommitResult delete_where(std::string_view condition, const std::vector<Json>& parameters, const CommitOptions& options = {});
+  CommitResult delete_where(std::string_view condition, const std::vector<Json>& parameters,
+                            const CommitOptions& options = {});
   // `assignments`: column -> SQL expression over the old row and $n.
   CommitResult update_where(const std::map<std::string, std::string>& assignments, std::string_view condition,
                             const std::vector<Json>& parameters, const CommitOptions& options = {});

@@ -29,18 +29,20 @@ struct Table::Impl {
   // Brings the state to the newest version: one look at the current and one at the next commit when nothing happened.
   std::shared_ptr<const Snapshot> snapshot();
   Settings settings(const std::string& app_id = {});
-  // The new version, or -1 when the application's commit is in the table already. Otherwise throws. Data files of a change
-  // that certainly did not happen are removed.
+  // The new version, or -1 when the application's commit is in the table already. Otherwise throws. Data files of a
+  // change that certainly did not happen are removed.
   std::int64_t commit(Transaction transaction);
   void checkpoint();
 
   CommitResult append(const std::vector<Row>& rows, const CommitOptions& options);
   CommitResult upsert(const Upsert& change, const CommitOptions& options);
-  CommitResult delete_where(std::string_view condition, const std::vector<Json>& parameters, const CommitOptions& options);
+  CommitResult delete_where(std::string_view condition, const std::vector<Json>& parameters,
+                            const CommitOptions& options);
   CommitResult update_where(const std::map<std::string, std::string>& assignments, std::string_view condition,
                             const std::vector<Json>& parameters, const CommitOptions& options);
   CommitResult set_properties(const std::map<std::string, std::string>& properties, const CommitOptions& options);
-  void changes(std::int64_t from, std::int64_t to, std::size_t batch, const std::function<void(std::vector<Change>)>& on_batch);
+  void changes(std::int64_t from, std::int64_t to, std::size_t batch,
+               const std::function<void(std::vector<Change>)>& on_batch);
   std::vector<HistoryEntry> history(std::size_t limit);
 
   const Log log;

@@ -14,7 +14,8 @@ std::optional<std::string> find_conflict(const Transaction& ours, const Actions&
   for (const auto& remove : ours.removes) removed.insert(remove.path);
   for (const auto& remove : winner.removes) {
     if (removed.contains(remove.path)) return lakeloop::format("both remove the file '{}'", remove.path);
-    if (ours.reads_table && remove.data_change) return lakeloop::format("it removed the file '{}', which this change read", remove.path);
+    if (ours.reads_table && remove.data_change)
+      return lakeloop::format("it removed the file '{}', which this change read", remove.path);
   }
   if (ours.reads_table) {
     const bool blind = winner.info["isBlindAppend"].bool_or(false);
@@ -28,7 +29,8 @@ std::string commit_text(const Transaction& transaction, std::string_view txn_id,
   auto info = Json::object({{"timestamp", now.millis()}});
   if (!transaction.options.user.empty()) info.set("userName", transaction.options.user);
   info.set("operation", transaction.operation);
-  info.set("operationParameters", transaction.options.parameters.is_object() ? transaction.options.parameters : Json::object());
+  info.set("operationParameters",
+           transaction.options.parameters.is_object() ? transaction.options.parameters : Json::object());
   if (transaction.read_version >= 0) info.set("readVersion", transaction.read_version);
   info.set("isolationLevel", transaction.serializable ? "Serializable" : "WriteSerializable");
   info.set("isBlindAppend", transaction.blind_append());
@@ -39,7 +41,8 @@ std::string commit_text(const Transaction& transaction, std::string_view txn_id,
   const auto line = [&](const auto& action) { text += to_json(action).dump() + "\n"; };
   if (transaction.protocol) line(*transaction.protocol);
   if (transaction.metadata) line(*transaction.metadata);
-  if (!transaction.options.app_id.empty()) line(Txn{transaction.options.app_id, transaction.options.app_version, now.millis()});
+  if (!transaction.options.app_id.empty())
+    line(Txn{transaction.options.app_id, transaction.options.app_version, now.millis()});
   for (const auto& remove : transaction.removes) line(remove);
   for (const auto& add : transaction.adds) line(add);
   for (const auto& change : transaction.changes) line(change);

@@ -21,15 +21,17 @@ struct Transaction {
   std::vector<ChangeFile> changes;
   std::optional<Protocol> protocol;
   std::optional<Metadata> metadata;
-  bool reads_table = false;   // its result depends on rows of the table
-  bool serializable = false;  // delta.isolationLevel; otherwise WriteSerializable: blind appends of others do not disturb
+  bool reads_table = false;  // its result depends on rows of the table
+  bool serializable =
+      false;  // delta.isolationLevel; otherwise WriteSerializable: blind appends of others do not disturb
   [[nodiscard]] bool blind_append() const { return !reads_table && removes.empty() && !metadata && !protocol; }
   [[nodiscard]] bool empty() const {
     return adds.empty() && removes.empty() && changes.empty() && !protocol && !metadata && options.app_id.empty();
   }
 };
 
-// Why `ours` must not be committed after `winner`, which it has not seen; nullopt when the order of both does not matter.
+// Why `ours` must not be committed after `winner`, which it has not seen; nullopt when the order of both does not
+// matter.
 std::optional<std::string> find_conflict(const Transaction& ours, const Actions& winner);
 
 // The commit file: commitInfo first.

@@ -17,14 +17,17 @@ std::string text_of(const Json& content) {
   return text;
 }
 
-std::int64_t estimate(std::string_view text) { return static_cast<std::int64_t>((codec::count_code_points(text) + 3) / 4); }
+std::int64_t estimate(std::string_view text) {
+  return static_cast<std::int64_t>((codec::count_code_points(text) + 3) / 4);
+}
 
 }  // namespace
 
 bool ChatStream::give(ChatChunk chunk) {
   started_ = true;
   content_ += chunk.content;
-  if (content_.size() > limits::kAnswerBytes) throw Error(ErrorCode::kUpstream, "the provider sent more than {} bytes of text", limits::kAnswerBytes);
+  if (content_.size() > limits::kAnswerBytes)
+    throw Error(ErrorCode::kUpstream, "the provider sent more than {} bytes of text", limits::kAnswerBytes);
   if (on_chunk_ && !on_chunk_(chunk)) stopped_ = true;
   return !stopped_;
 }
@@ -42,7 +45,8 @@ bool ChatStream::event(std::string_view data) {
   if (stopped_) return false;
   if (data == "[DONE]") return true;
   const auto chunk = Json::try_parse(data);
-  if (!chunk || !chunk->is_object()) throw Error(ErrorCode::kUpstream, "the provider sent an event that is no JSON object");
+  if (!chunk || !chunk->is_object())
+    throw Error(ErrorCode::kUpstream, "the provider sent an event that is no JSON object");
   if (const Json& error = (*chunk)["error"]; !error.is_null()) throw error_in_stream(error);
   take_usage(*chunk);
   const Json& choices = (*chunk)["choices"];
@@ -109,7 +113,8 @@ Usage estimate_usage(const Json& request, const ChatResult& result) {
   Usage usage;
   usage.estimated = true;
   const Json& messages = request["messages"];
-  for (std::size_t i = 0; i < messages.size(); ++i) usage.prompt_tokens += 4 + estimate(text_of(messages.at(i)["content"]));
+  for (std::size_t i = 0; i < messages.size(); ++i)
+    usage.prompt_tokens += 4 + estimate(text_of(messages.at(i)["content"]));
   usage.completion_tokens = estimate(result.content);
   if (!result.tool_calls.is_null()) usage.completion_tokens += estimate(result.tool_calls.dump());
   return usage;

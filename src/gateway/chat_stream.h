@@ -16,8 +16,8 @@ class ChatStream {
   // `on_chunk` (may be null) returns false to stop.
   explicit ChatStream(const std::function<bool(const ChatChunk&)>& on_chunk) : on_chunk_(on_chunk) {}
 
-  // The data of one event. False when the caller wants no more. Throws kUpstream for what is no chunk, and the error that
-  // the upstream reports inside the stream.
+  // The data of one event. False when the caller wants no more. Throws kUpstream for what is no chunk, and the error
+  // that the upstream reports inside the stream.
   bool event(std::string_view data);
   // A whole chat.completion, from a server that does not stream.
   bool completion(const Json& body);

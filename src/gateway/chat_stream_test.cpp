@@ -38,7 +38,9 @@ struct Seen {
   }
 };
 
-std::string delta(const std::string& tool_calls) { return R"({"choices":[{"index":0,"delta":{"tool_calls":[)" + tool_calls + "]}}]}"; }
+std::string delta(const std::string& tool_calls) {
+  return R"({"choices":[{"index":0,"delta":{"tool_calls":[)" + tool_calls + "]}}]}";
+}
 const std::string kEnd = R"({"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]})";
 
 void expect_calls(const std::vector<std::string>& events, const std::vector<std::array<std::string, 3>>& expected) {
@@ -53,7 +55,9 @@ void expect_calls(const std::vector<std::string>& events, const std::vector<std:
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const Json& call = result.tool_calls.at(i);
     const auto& deltas = streamed.at(static_cast<std::int64_t>(i));
-    if (!expected[i][0].empty()) EXPECT_EQ(call.str("id"), expected[i][0]);
+    if (!expected[i][0].empty()) {
+      EXPECT_EQ(call.str("id"), expected[i][0]);
+    }
     EXPECT_FALSE(call.str("id").empty());
     EXPECT_EQ(call["function"].str("name"), expected[i][1]);
     EXPECT_EQ(call["function"].str("arguments"), expected[i][2]);
@@ -68,8 +72,10 @@ void expect_calls(const std::vector<std::string>& events, const std::vector<std:
 TEST(ToolCalls, Interleaved) {
   expect_calls({delta(R"({"index":0,"id":"call_a","function":{"name":"weather","arguments":"{\"ci"}})"),
                 delta(R"({"index":1,"id":"call_b","function":{"name":"stock","arguments":"{\"tick"}})"),
-                delta(R"({"index":0,"function":{"arguments":"ty\":\"Gh"}})"), delta(R"({"index":1,"function":{"arguments":"er\":\"AB"}})"),
-                delta(R"({"index":0,"function":{"arguments":"ent\"}"}})"), delta(R"({"index":1,"function":{"arguments":"I\"}"}})")},
+                delta(R"({"index":0,"function":{"arguments":"ty\":\"Gh"}})"),
+                delta(R"({"index":1,"function":{"arguments":"er\":\"AB"}})"),
+                delta(R"({"index":0,"function":{"arguments":"ent\"}"}})"),
+                delta(R"({"index":1,"function":{"arguments":"I\"}"}})")},
                {{"call_a", "weather", R"({"city":"Ghent"})"}, {"call_b", "stock", R"({"ticker":"ABI"})"}});
 }
 
@@ -81,25 +87,32 @@ TEST(ToolCalls, ANewIdOnAUsedIndexIsANewCall) {
 }
 
 TEST(ToolCalls, WithoutIndexWithoutIdWithRepeatedIdAndObjects) {
-  expect_calls({delta(R"({"id":"a","function":{"name":"f","arguments":"{\"x\""}})"), delta(R"({"function":{"arguments":":1}"}})"),
-                delta(R"({"id":"b","function":{"name":"g","arguments":"{}"}})")},
-               {{"a", "f", R"({"x":1})"}, {"b", "g", "{}"}});
-  expect_calls({delta(R"({"index":0,"function":{"name":"f","arguments":"{}"}},{"index":1,"function":{"name":"g","arguments":"{}"}})")},
-               {{"", "f", "{}"}, {"", "g", "{}"}});
+  expect_calls(
+      {delta(R"({"id":"a","function":{"name":"f","arguments":"{\"x\""}})"),
+       delta(R"({"function":{"arguments":":1}"}})"), delta(R"({"id":"b","function":{"name":"g","arguments":"{}"}})")},
+      {{"a", "f", R"({"x":1})"}, {"b", "g", "{}"}});
+  expect_calls(
+      {delta(
+          R"({"index":0,"function":{"name":"f","arguments":"{}"}},{"index":1,"function":{"name":"g","arguments":"{}"}})")},
+      {{"", "f", "{}"}, {"", "g", "{}"}});
   expect_calls({delta(R"({"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":"}})"),
                 delta(R"({"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"2}"}})")},
                {{"a", "f", R"({"x":2})"}});
-  expect_calls({delta(R"({"index":0,"id":"a","function":{"name":"f","arguments":{"x":[1,2]}}})")}, {{"a", "f", R"({"x":[1,2]})"}});
+  expect_calls({delta(R"({"index":0,"id":"a","function":{"name":"f","arguments":{"x":[1,2]}}})")},
+               {{"a", "f", R"({"x":[1,2]})"}});
   expect_calls({delta(R"({"index":3,"id":"a","function":{"name":"f"}})")}, {{"a", "f", "{}"}});  // no arguments at all
 }
 
 TEST(ChatStream, UsageWhereverItComes) {
   const std::function<bool(const ChatChunk&)> none;
-  for (const char* event : {R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}})",
-                            R"({"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}})",
-                            R"({"choices":[],"x_groq":{"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}}})"}) {
+  for (
+      const char* event :
+      {R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}})",
+       R"({"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}})",
+       R"({"choices":[],"x_groq":{"usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4}}}})"}) {
     ChatStream stream(none);
-    EXPECT_TRUE(stream.event(R"({"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"hi"}}],"usage":null})"));
+    EXPECT_TRUE(stream.event(
+        R"({"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"hi"}}],"usage":null})"));
     EXPECT_FALSE(stream.has_usage());
     EXPECT_TRUE(stream.event(event));
     const ChatResult result = stream.result();
@@ -115,7 +128,8 @@ TEST(ChatStream, UsageWhereverItComes) {
 TEST(ChatStream, WhatIsNoChunkAndWhatIsNoEnd) {
   Seen seen;
   ChatStream stream(seen.on_chunk);
-  EXPECT_TRUE(stream.event(R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]})"));
+  EXPECT_TRUE(
+      stream.event(R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]})"));
   EXPECT_FALSE(stream.started());  // a role is no piece: a retry is still possible
   EXPECT_TRUE(stream.event(R"({"choices":[{"index":1,"delta":{"content":"other"}}]})"));
   EXPECT_TRUE(stream.event(R"({"choices":[{"index":0,"delta":{"content":null}}]})"));
@@ -129,7 +143,8 @@ TEST(ChatStream, WhatIsNoChunkAndWhatIsNoEnd) {
   EXPECT_THROW(stream.event(R"({"error":{"message":"overloaded"}})"), Error);
 }
 
-net::Response answer(int status, std::string body, std::initializer_list<std::pair<const char*, const char*>> headers = {}) {
+net::Response answer(int status, std::string body,
+                     std::initializer_list<std::pair<const char*, const char*>> headers = {}) {
   net::Response response;
   response.status = status;
   response.body = std::move(body);
@@ -139,7 +154,8 @@ net::Response answer(int status, std::string body, std::initializer_list<std::pa
 
 TEST(UpstreamError, WhoseFaultAndWhetherToRetry) {
   const std::vector<std::string> secrets = {"Bearer sk-secret-1234567890", "sk-secret-1234567890"};
-  const auto of = [&](int status, std::string body, std::initializer_list<std::pair<const char*, const char*>> headers = {}) {
+  const auto of = [&](int status, std::string body,
+                      std::initializer_list<std::pair<const char*, const char*>> headers = {}) {
     return refusal_of(answer(status, std::move(body), headers), secrets);
   };
   for (const int status : {401, 403}) {
@@ -149,7 +165,9 @@ TEST(UpstreamError, WhoseFaultAndWhetherToRetry) {
     EXPECT_THAT(refusal.error.message(), ::testing::Not(::testing::HasSubstr("secret")));
     EXPECT_FALSE(refusal.retry);
   }
-  const Refusal bad = of(400, R"({"error":{"message":"max_tokens is too large, key sk-secret-1234567890, or sk-proj-abcd****wxyz","param":"max_tokens"}})");
+  const Refusal bad = of(
+      400,
+      R"({"error":{"message":"max_tokens is too large, key sk-secret-1234567890, or sk-proj-abcd****wxyz","param":"max_tokens"}})");
   EXPECT_EQ(bad.error.code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(bad.error.param(), "max_tokens");
   EXPECT_THAT(bad.error.message(), ::testing::HasSubstr("max_tokens is too large, key [hidden], or [hidden]"));

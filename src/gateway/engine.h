@@ -1,8 +1,9 @@
 #pragma once
 
-// A language model that answers, wherever it runs: in a worker of ours or behind an OpenAI-compatible URL. Chat requests and
-// answers keep OpenAI's shape as JSON; what a local engine cannot do is refused with the field's name, never ignored silently.
-// Thread-safe; calls wait on the caller's thread and end when the deadline is over or cancelled.
+// A language model that answers, wherever it runs: in a worker of ours or behind an OpenAI-compatible URL. Chat
+// requests and answers keep OpenAI's shape as JSON; what a local engine cannot do is refused with the field's name,
+// never ignored silently. Thread-safe; calls wait on the caller's thread and end when the deadline is over or
+// cancelled.
 
 #include <cstdint>
 #include <functional>
@@ -42,8 +43,8 @@ struct ChatChunk {
 
 struct ChatResult {
   std::string content;
-  Json tool_calls;                    // complete calls, or null
-  std::string finish_reason;          // "stop", "length", "tool_calls", "content_filter"
+  Json tool_calls;            // complete calls, or null
+  std::string finish_reason;  // "stop", "length", "tool_calls", "content_filter"
   Usage usage;
   double time_to_first_token_ms = 0;  // from the call to the first piece
   std::string model;                  // what the engine calls itself
@@ -52,17 +53,17 @@ struct ChatResult {
 struct EmbeddingResult {
   std::vector<std::vector<float>> vectors;  // in the order of the inputs; unit length for local engines
   Usage usage;
-  std::vector<bool> truncated;              // input was longer than the model takes and was cut
+  std::vector<bool> truncated;  // input was longer than the model takes and was cut
   std::string model;
 };
 
 struct EngineInfo {
-  std::string model;                 // name
-  std::string sha256;                // of the model file; empty for remote ones
+  std::string model;   // name
+  std::string sha256;  // of the model file; empty for remote ones
   bool chat = false, embeddings = false, grammar = false;
   std::int64_t context_tokens = 0;
-  std::int64_t dimension = 0;        // of an embedding
-  std::string state;                 // "ready", "loading", "failed: ..."
+  std::int64_t dimension = 0;  // of an embedding
+  std::string state;           // "ready", "loading", "failed: ..."
 };
 
 class InferenceEngine {
@@ -80,8 +81,8 @@ class InferenceEngine {
                                                                 const Deadline& deadline) = 0;
 };
 
-// Finds the engine behind an endpoint's name, for those who may call it. Implemented by `serving`, which knows endpoints;
-// used by `search` and `chain`, which must not know it.
+// Finds the engine behind an endpoint's name, for those who may call it. Implemented by `serving`, which knows
+// endpoints; used by `search` and `chain`, which must not know it.
 class EngineDirectory {
  public:
   virtual ~EngineDirectory() = default;

@@ -31,23 +31,32 @@ const std::map<std::string, Rule, std::less<>>& table() {
         {"string", {R"("\"" char* "\"")", {"char"}}},
         {"integer-from-zero", {R"("0" | [1-9] [0-9]{0,15})", {}}},
         {"integer", {R"("-"? integer-from-zero)", {"integer-from-zero"}}},
-        {"number-from-zero", {R"(integer-from-zero ("." [0-9]{1,15})? ([eE] [-+]? [1-9] [0-9]?)?)", {"integer-from-zero"}}},
+        {"number-from-zero",
+         {R"(integer-from-zero ("." [0-9]{1,15})? ([eE] [-+]? [1-9] [0-9]?)?)", {"integer-from-zero"}}},
         {"number", {R"("-"? number-from-zero)", {"number-from-zero"}}},
         // February ends on its 28th: no calendar is needed, and every such date exists.
-        {"date", {R"([0-9]{4} "-" (("01" | "03" | "05" | "07" | "08" | "10" | "12") "-" ("0" [1-9] | [12] [0-9] | "3" [01]) | ("04" | "06" | "09" | "11") "-" ("0" [1-9] | [12] [0-9] | "30") | "02-" ("0" [1-9] | "1" [0-9] | "2" [0-8])))", {}}},
-        {"time", {R"(([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? ("Z" | [+-] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9]))", {}}},
+        {"date",
+         {R"([0-9]{4} "-" (("01" | "03" | "05" | "07" | "08" | "10" | "12") "-" ("0" [1-9] | [12] [0-9] | "3" [01]) | ("04" | "06" | "09" | "11") "-" ("0" [1-9] | [12] [0-9] | "30") | "02-" ("0" [1-9] | "1" [0-9] | "2" [0-8])))",
+          {}}},
+        {"time",
+         {R"(([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? ("Z" | [+-] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9]))",
+          {}}},
         {"date-string", {R"("\"" date "\"")", {"date"}}},
         {"time-string", {R"("\"" time "\"")", {"time"}}},
         {"date-time-string", {R"("\"" date "T" time "\"")", {"date", "time"}}},
-        {"uuid-string", {R"("\"" [0-9a-f]{8} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{12} "\"")", {}}},
+        {"uuid-string",
+         {R"("\"" [0-9a-f]{8} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{4} "-" [0-9a-f]{12} "\"")", {}}},
         {"scalar", {"string | number | boolean | null", {"string", "number", "boolean", "null"}}},
         {"value-0", {"scalar", {"scalar"}}},
     };
     for (int depth = 1; depth <= kFreeDepth; ++depth) {
-      const std::string inner = lakeloop::format("value-{}", depth - 1), object = lakeloop::format("object-{}", depth), array = lakeloop::format("array-{}", depth);
-      rules[object] = {lakeloop::format(R"("{{" (string colon {0} (comma string colon {0})*)? "}}")", inner), {"string", "colon", "comma", inner}};
+      const std::string inner = lakeloop::format("value-{}", depth - 1), object = lakeloop::format("object-{}", depth),
+                        array = lakeloop::format("array-{}", depth);
+      rules[object] = {lakeloop::format(R"("{{" (string colon {0} (comma string colon {0})*)? "}}")", inner),
+                       {"string", "colon", "comma", inner}};
       rules[array] = {lakeloop::format(R"("[" ({0} (comma {0})*)? "]")", inner), {"comma", inner}};
-      rules[lakeloop::format("value-{}", depth)] = {lakeloop::format("scalar | {} | {}", object, array), {"scalar", object, array}};
+      rules[lakeloop::format("value-{}", depth)] = {lakeloop::format("scalar | {} | {}", object, array),
+                                                    {"scalar", object, array}};
     }
     rules["value"] = {lakeloop::format("value-{}", kFreeDepth), {lakeloop::format("value-{}", kFreeDepth)}};
     rules["object"] = {lakeloop::format("object-{}", kFreeDepth), {lakeloop::format("object-{}", kFreeDepth)}};
@@ -84,7 +93,8 @@ std::string literal(std::string_view text) {
 
 std::string in_class(std::string_view code_point) {
   if (code_point == "]" || code_point == "[" || code_point == "\\") return "\\" + std::string(code_point);
-  if (code_point == "-" || code_point == "^") return lakeloop::format("\\x{:02X}", static_cast<unsigned char>(code_point[0]));
+  if (code_point == "-" || code_point == "^")
+    return lakeloop::format("\\x{:02X}", static_cast<unsigned char>(code_point[0]));
   return std::string(code_point);
 }
 
@@ -95,7 +105,9 @@ std::size_t code_point_bytes(std::string_view text, std::size_t at) {
 }
 
 std::string unescape_pointer(std::string_view text) {
-  const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; };
+  const auto hex = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+  };
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size() && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Pieces of GBNF, llama.cpp's grammar language, that stand for JSON (RFC 8259). White space is at most one blank, after a
-// colon or comma; numbers and nesting are bounded: a weak model can loop in neither.
+// Pieces of GBNF, llama.cpp's grammar language, that stand for JSON (RFC 8259). White space is at most one blank, after
+// a colon or comma; numbers and nesting are bounded: a weak model can loop in neither.
 
 #include <cstddef>
 #include <set>
@@ -22,7 +22,8 @@ std::string unescape_pointer(std::string_view text);
 std::string_view format_rule(std::string_view format);
 
 // The rules behind `names` and those that they need: value object array string char name-char integer
-// integer-from-zero number number-from-zero boolean null comma colon date-string time-string date-time-string uuid-string.
+// integer-from-zero number number-from-zero boolean null comma colon date-string time-string date-time-string
+// uuid-string.
 std::vector<std::string> json_rules(const std::set<std::string>& names);
 
 }  // namespace lakeloop::gateway::gbnf

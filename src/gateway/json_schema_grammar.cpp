@@ -22,15 +22,30 @@ constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxNameBytes = 256;  // where further names are allowed: each byte of a known one is a rule
 
 // Keywords that narrow what fits and that a grammar cannot follow; the others are notes to readers.
-constexpr std::array<std::string_view, 17> kRefused = {
-    "pattern",     "patternProperties", "propertyNames",    "minProperties",         "maxProperties",    "dependentRequired",
-    "dependentSchemas", "dependencies", "not",              "if",                    "then",             "else",
-    "contains",    "multipleOf",        "additionalItems",  "unevaluatedProperties", "unevaluatedItems"};
-constexpr std::array<std::string_view, 7> kTypes = {"object", "array", "string", "integer", "number", "boolean", "null"};
+constexpr std::array<std::string_view, 17> kRefused = {"pattern",
+                                                       "patternProperties",
+                                                       "propertyNames",
+                                                       "minProperties",
+                                                       "maxProperties",
+                                                       "dependentRequired",
+                                                       "dependentSchemas",
+                                                       "dependencies",
+                                                       "not",
+                                                       "if",
+                                                       "then",
+                                                       "else",
+                                                       "contains",
+                                                       "multipleOf",
+                                                       "additionalItems",
+                                                       "unevaluatedProperties",
+                                                       "unevaluatedItems"};
+constexpr std::array<std::string_view, 7> kTypes = {"object", "array",   "string", "integer",
+                                                    "number", "boolean", "null"};
 // Beside these, the keywords below describe one thing only and stand alone.
-constexpr std::array<std::string_view, 14> kShape = {"type",  "properties", "required", "additionalProperties", "items",
-                                                     "prefixItems", "minItems", "maxItems", "minLength", "maxLength",
-                                                     "format", "enum", "const", "minimum"};
+constexpr std::array<std::string_view, 14> kShape = {"type",      "properties",  "required", "additionalProperties",
+                                                     "items",     "prefixItems", "minItems", "maxItems",
+                                                     "minLength", "maxLength",   "format",   "enum",
+                                                     "const",     "minimum"};
 
 class Compiler {
  public:
@@ -42,7 +57,8 @@ class Compiler {
     std::string text;
     for (const std::string& rule : rules_) text += rule + "\n";
     for (const std::string& rule : gbnf::json_rules(used_)) text += rule + "\n";
-    if (text.size() > limits::kGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the JSON schema makes a grammar of more than 1 MiB");
+    if (text.size() > limits::kGrammarBytes)
+      throw Error(ErrorCode::kInvalidArgument, "the JSON schema makes a grammar of more than 1 MiB");
     return text;
   }
 
@@ -53,7 +69,9 @@ class Compiler {
 
   std::string rule(const std::string& body) {
     if (rules_.size() >= limits::kGrammarRules) {
-      throw Error(ErrorCode::kInvalidArgument, "the JSON schema needs more than {} grammar rules", limits::kGrammarRules).with_param("response_format");
+      throw Error(ErrorCode::kInvalidArgument, "the JSON schema needs more than {} grammar rules",
+                  limits::kGrammarRules)
+          .with_param("response_format");
     }
     std::string name = lakeloop::format("r{}", next_rule_++);
     rules_.push_back(name + " ::= " + body);
@@ -94,7 +112,8 @@ class Compiler {
       const std::string key = gbnf::unescape_pointer(std::string_view(target).substr(from + 1, end - from - 1));
       if (at->is_array()) {
         std::size_t index = 0;
-        for (const char c : key) index = c >= '0' && c <= '9' && index < 100000 ? index * 10 + static_cast<std::size_t>(c - '0') : 1000000;
+        for (const char c : key)
+          index = c >= '0' && c <= '9' && index < 100000 ? index * 10 + static_cast<std::size_t>(c - '0') : 1000000;
         at = key.empty() || index >= at->size() ? nullptr : &at->at(index);
       } else {
         at = at->find(key);
@@ -126,7 +145,8 @@ class Compiler {
 
   static void check_keywords(const Json& node, const std::string& place) {
     for (const auto& [key, value] : node.members()) {
-      if (std::ranges::find(kRefused, key) != kRefused.end()) refuse(place, lakeloop::format("uses {}, which is not supported", key));
+      if (std::ranges::find(kRefused, key) != kRefused.end())
+        refuse(place, lakeloop::format("uses {}, which is not supported", key));
       if (key == "uniqueItems" && value.bool_or(true)) refuse(place, "uses uniqueItems, which is not supported");
     }
   }
@@ -161,10 +181,12 @@ class Compiler {
   std::string any_of(const Json& node, const std::string& place, std::string_view key, int depth) {
     stands_alone(node, place, key);
     const Json& list = node[key];
-    if (!list.is_array() || list.size() == 0) refuse(place, lakeloop::format("has {} that is not a list of schemas", key));
+    if (!list.is_array() || list.size() == 0)
+      refuse(place, lakeloop::format("has {} that is not a list of schemas", key));
     std::string body;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      body += (i == 0 ? "" : " | ") + schema(list.at(i), child(child(place, key), lakeloop::format("{}", i)), depth + 1);
+      body +=
+          (i == 0 ? "" : " | ") + schema(list.at(i), child(child(place, key), lakeloop::format("{}", i)), depth + 1);
     }
     return rule(body);
   }
@@ -172,7 +194,8 @@ class Compiler {
   std::string all_of(const Json& node, const std::string& place, int depth) {
     const Json& list = node["allOf"];
     if (!list.is_array() || list.size() == 0) refuse(place, "has allOf that is not a list of schemas");
-    const bool bare = !node.contains("properties") && !node.contains("required") && !node.contains("additionalProperties");
+    const bool bare =
+        !node.contains("properties") && !node.contains("required") && !node.contains("additionalProperties");
     if (list.size() == 1 && bare) return schema(list.at(0), child(place, "allOf/0"), depth + 1);
     Json merged = Json::object({{"type", "object"}, {"properties", Json::object()}});
     std::vector<std::string> required;
@@ -180,7 +203,8 @@ class Compiler {
     Json additional;
     const auto merge = [&](const Json& part, const std::string& where) {
       check_keywords(part, where);
-      if (part.contains("type") ? part["type"] != Json("object") : !part.contains("properties") && !part.contains("required")) {
+      if (part.contains("type") ? part["type"] != Json("object")
+                                : !part.contains("properties") && !part.contains("required")) {
         refuse(where, "is a part of allOf that is no object, which is not supported");
       }
       for (const std::string_view key : {"anyOf", "oneOf", "allOf", "enum", "const"}) {
@@ -188,13 +212,15 @@ class Compiler {
       }
       for (const auto& [name, property] : object_of(part["properties"], where)) {
         const Json* known = merged["properties"].find(name);
-        if (known != nullptr && *known != property) refuse(where, lakeloop::format("describes the property {} a second time, differently", name));
+        if (known != nullptr && *known != property)
+          refuse(where, lakeloop::format("describes the property {} a second time, differently", name));
         merged.find("properties")->set(name, property);
       }
       for (const std::string& name : names_of(part, where)) required.push_back(name);
       const Json& more = part["additionalProperties"];
       if (more.is_bool() && !more.as_bool()) closed.push_back(&part);
-      if (more.is_object()) refuse(where, "uses a schema for additionalProperties inside allOf, which is not supported");
+      if (more.is_object())
+        refuse(where, "uses a schema for additionalProperties inside allOf, which is not supported");
       if (more.is_bool()) additional = more;
     };
     if (!bare) {
@@ -210,7 +236,9 @@ class Compiler {
     }
     for (const Json* part : closed) {
       if ((*part)["properties"].size() != merged["properties"].size()) {
-        refuse(place, "has allOf with additionalProperties false in one part and further properties in another: nothing fits both");
+        refuse(place,
+               "has allOf with additionalProperties false in one part and further properties in another: nothing fits "
+               "both");
       }
       additional = false;
     }
@@ -233,7 +261,8 @@ class Compiler {
     const std::vector<std::string> types = node.contains("type") ? types_of(node, place) : std::vector<std::string>();
     std::string body;
     for (const Json& value : list.items()) {
-      const bool fits = types.empty() || std::ranges::any_of(types, [&](const std::string& type) { return fits_type(value, type); });
+      const bool fits =
+          types.empty() || std::ranges::any_of(types, [&](const std::string& type) { return fits_type(value, type); });
       if (fits) body += (body.empty() ? "" : " | ") + literal(value);
     }
     if (body.empty()) refuse(place, "has enum without a value of its type");
@@ -258,7 +287,8 @@ class Compiler {
       return types;
     }
     for (const std::string& name : types) {
-      if (std::ranges::find(kTypes, name) == kTypes.end()) refuse(place, lakeloop::format("has the type \"{}\", which JSON schema does not know", name));
+      if (std::ranges::find(kTypes, name) == kTypes.end())
+        refuse(place, lakeloop::format("has the type \"{}\", which JSON schema does not know", name));
     }
     if (types.empty()) refuse(place, "has a type that is neither a name nor a list of names");
     return types;
@@ -277,7 +307,9 @@ class Compiler {
     if (type == "array") return array(node, place, depth);
     if (type == "string") return string(node, place);
     if (type == "integer" || type == "number") {
-      const auto starts_at_zero = [&](std::string_view key) { return node[key].is_number() && node[key].as_double() >= 0; };
+      const auto starts_at_zero = [&](std::string_view key) {
+        return node[key].is_number() && node[key].as_double() >= 0;
+      };
       const bool positive = starts_at_zero("minimum") || starts_at_zero("exclusiveMinimum");
       return basic(positive ? type + "-from-zero" : type);
     }
@@ -290,13 +322,15 @@ class Compiler {
     if (node.contains("format")) {
       const std::string name = node["format"].string_or("");
       const std::string_view text = gbnf::format_rule(name);
-      if (text.empty()) refuse(place, lakeloop::format("uses the format \"{}\": date, time, date-time and uuid are supported", name));
+      if (text.empty())
+        refuse(place, lakeloop::format("uses the format \"{}\": date, time, date-time and uuid are supported", name));
       if (shortest || longest) refuse(place, "uses minLength or maxLength beside format, which is not supported");
       return basic(text);
     }
     if (!shortest && !longest) return basic("string");
     const std::int64_t low = shortest.value_or(0);
-    if (low > limits::kGrammarRepetitions) refuse(place, lakeloop::format("has minLength above {}, which is not supported", limits::kGrammarRepetitions));
+    if (low > limits::kGrammarRepetitions)
+      refuse(place, lakeloop::format("has minLength above {}, which is not supported", limits::kGrammarRepetitions));
     if (longest && *longest < low) refuse(place, "has maxLength below minLength");
     basic("char");
     // A longer maxLength is cut: what is shorter fits all the same.
@@ -307,7 +341,8 @@ class Compiler {
   std::string array(const Json& node, const std::string& place, int depth) {
     const std::int64_t low = count(node, place, "minItems").value_or(0);
     const auto high = count(node, place, "maxItems");
-    if (low > limits::kGrammarRepetitions) refuse(place, lakeloop::format("has minItems above {}, which is not supported", limits::kGrammarRepetitions));
+    if (low > limits::kGrammarRepetitions)
+      refuse(place, lakeloop::format("has minItems above {}, which is not supported", limits::kGrammarRepetitions));
     if (high && *high < low) refuse(place, "has maxItems below minItems");
     const auto guarded = std::exchange(open_, {});  // the bracket comes first: a $ref inside may lead back here
     std::vector<std::string> first;
@@ -320,9 +355,11 @@ class Compiler {
     const Json& items = node["items"];
     const auto fixed = static_cast<std::int64_t>(first.size());
     // Without a word on further items, a list with prefixItems ends with them.
-    const bool more = prefix.is_array() ? items.is_object() || items.bool_or(false) : !(items.is_bool() && !items.as_bool());
+    const bool more =
+        prefix.is_array() ? items.is_object() || items.bool_or(false) : !(items.is_bool() && !items.as_bool());
     const std::int64_t least = std::max<std::int64_t>(low - fixed, 0);
-    std::optional<std::int64_t> most = high ? std::optional(std::min(*high, limits::kGrammarRepetitions) - fixed) : std::nullopt;
+    std::optional<std::int64_t> most =
+        high ? std::optional(std::min(*high, limits::kGrammarRepetitions) - fixed) : std::nullopt;
     if (!more) most = 0;
     if (most && *most < least) refuse(place, "has minItems above the number of its prefixItems");
     std::string body = R"("[" )";
@@ -336,7 +373,8 @@ class Compiler {
       } else {
         std::string list = item;
         if (!most || *most > 1) {
-          list += lakeloop::format(" (comma {}){{{},{}}}", item, std::max<std::int64_t>(least - 1, 0), most ? lakeloop::format("{}", *most - 1) : "");
+          list += lakeloop::format(" (comma {}){{{},{}}}", item, std::max<std::int64_t>(least - 1, 0),
+                                   most ? lakeloop::format("{}", *most - 1) : "");
         }
         body += least > 0 ? list + " " : "(" + list + ")? ";
       }
@@ -383,15 +421,18 @@ class Compiler {
     const Json& more = node["additionalProperties"];
     for (const std::string& name : required) {
       if (!known.insert(name).second) continue;
-      if (more.is_bool() && !more.as_bool()) refuse(place, lakeloop::format("requires {}, which it neither describes nor allows", name));
-      const std::string value = more.is_object() ? schema(more, child(place, "additionalProperties"), depth + 1) : basic("value");
+      if (more.is_bool() && !more.as_bool())
+        refuse(place, lakeloop::format("requires {}, which it neither describes nor allows", name));
+      const std::string value =
+          more.is_object() ? schema(more, child(place, "additionalProperties"), depth + 1) : basic("value");
       members.push_back({rule(gbnf::literal(Json(name).dump()) + " colon " + value), true});
     }
     // Nothing said on further properties: an object without any description is free, another one has only its own.
     const bool open = more.is_object() || (more.is_bool() ? more.as_bool() : members.empty());
     std::string further;
     if (open) {
-      const std::string value = more.is_object() ? schema(more, child(place, "additionalProperties"), depth + 1) : basic("value");
+      const std::string value =
+          more.is_object() ? schema(more, child(place, "additionalProperties"), depth + 1) : basic("value");
       further = rule(R"("\"" )" + other_names(known, place) + R"( "\"" colon )" + value);
     }
     open_ = guarded;
@@ -411,7 +452,8 @@ class Compiler {
       } else {
         first = first.empty() ? with + R"( | "")" : with + " | " + first;
       }
-      rest = member.required ? "comma " + with : lakeloop::format("(comma {})?{}", member.rule, rest.empty() ? "" : " " + rest);
+      rest = member.required ? "comma " + with
+                             : lakeloop::format("(comma {})?{}", member.rule, rest.empty() ? "" : " " + rest);
       if (i > 0) {
         first = rule(first);
         rest = rule(rest);
@@ -425,7 +467,8 @@ class Compiler {
   std::string other_names(const std::set<std::string>& names, const std::string& place) {
     if (names.empty()) return basic("name-char") + "*";
     for (const std::string& name : names) {
-      if (name.size() > kMaxNameBytes) refuse(place, lakeloop::format("has a property name of more than {} bytes", kMaxNameBytes));
+      if (name.size() > kMaxNameBytes)
+        refuse(place, lakeloop::format("has a property name of more than {} bytes", kMaxNameBytes));
     }
     return not_in(std::vector<std::string>(names.begin(), names.end()), 0);
   }
@@ -445,7 +488,8 @@ class Compiler {
     std::string body;
     for (const auto& [letter, longer] : branches) {
       const auto byte = static_cast<unsigned char>(letter[0]);
-      if (letter == "\"" || letter == "\\" || byte < 0x20 || byte == 0x7F) continue;  // needs an escape: cannot be written
+      if (letter == "\"" || letter == "\\" || byte < 0x20 || byte == 0x7F)
+        continue;  // needs an escape: cannot be written
       excluded += gbnf::in_class(letter);
       body += gbnf::literal(letter) + " " + not_in(longer, at + letter.size()) + " | ";
     }
@@ -466,7 +510,9 @@ class Compiler {
 
 }  // namespace
 
-std::string grammar_of_schema(const Json& schema) { return Compiler(schema).run(); }
+std::string grammar_of_schema(const Json& schema) {
+  return Compiler(schema).run();
+}
 
 std::string grammar_of_any_json() {
   std::string text = "root ::= object\n";
@@ -481,7 +527,8 @@ std::string grammar_of_choices(const std::vector<std::string>& choices) {
     if (choices[i].empty()) throw Error(ErrorCode::kInvalidArgument, "a text to choose from is empty");
     text += (i == 0 ? "" : " | ") + gbnf::literal(choices[i]);
   }
-  if (text.size() > limits::kGrammarBytes) throw Error(ErrorCode::kInvalidArgument, "the texts to choose from are longer than 1 MiB together");
+  if (text.size() > limits::kGrammarBytes)
+    throw Error(ErrorCode::kInvalidArgument, "the texts to choose from are longer than 1 MiB together");
   return text + "\n";
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 // Compiles a JSON schema to a GBNF grammar (llama.cpp's grammar language), so that a local model can only answer with a
-// document that fits. Supported: object (properties, required, additionalProperties false/true/schema), array (items, minItems,
-// maxItems, prefixItems), string (enum, const, minLength, maxLength, format date, date-time, uuid; pattern is refused), integer
-// and number (bounds are checked by the caller), boolean, null, enum, const, anyOf, oneOf, allOf of objects, $ref to $defs
-// (recursion too), type lists. Output is compact: no white space runs that a weak model could loop in.
-// kInvalidArgument names the unsupported keyword and its place.
+// document that fits. Supported: object (properties, required, additionalProperties false/true/schema), array (items,
+// minItems, maxItems, prefixItems), string (enum, const, minLength, maxLength, format date, date-time, uuid; pattern is
+// refused), integer and number (bounds are checked by the caller), boolean, null, enum, const, anyOf, oneOf, allOf of
+// objects, $ref to $defs (recursion too), type lists. Output is compact: no white space runs that a weak model could
+// loop in. kInvalidArgument names the unsupported keyword and its place.
 
 #include <string>
 

@@ -85,7 +85,8 @@ class Writer {
   }
   NodePtr sequence() {
     auto node = std::make_unique<Node>();
-    for (blanks(); at_ < text_.size() && text_[at_] != '|' && text_[at_] != ')'; blanks()) node->children.push_back(repeated());
+    for (blanks(); at_ < text_.size() && text_[at_] != '|' && text_[at_] != ')'; blanks())
+      node->children.push_back(repeated());
     return node;
   }
   NodePtr repeated() {
@@ -132,7 +133,8 @@ class Writer {
       if (text_.at(at_++) != ')') throw std::runtime_error("bracket");
     } else {
       node->kind = Node::kRule;
-      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '-')) node->text += text_[at_++];
+      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '-'))
+        node->text += text_[at_++];
       if (node->text.empty()) throw std::runtime_error("atom: " + text_.substr(at_));
     }
     return node;
@@ -143,7 +145,8 @@ class Writer {
     } else if (c < 0x800) {
       out += static_cast<char>(0xC0 | (c >> 6)), out += static_cast<char>(0x80 | (c & 0x3F));
     } else if (c < 0x10000) {
-      out += static_cast<char>(0xE0 | (c >> 12)), out += static_cast<char>(0x80 | ((c >> 6) & 0x3F)), out += static_cast<char>(0x80 | (c & 0x3F));
+      out += static_cast<char>(0xE0 | (c >> 12)), out += static_cast<char>(0x80 | ((c >> 6) & 0x3F)),
+          out += static_cast<char>(0x80 | (c & 0x3F));
     } else {
       out += static_cast<char>(0xF0 | (c >> 18)), out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
       out += static_cast<char>(0x80 | ((c >> 6) & 0x3F)), out += static_cast<char>(0x80 | (c & 0x3F));
@@ -163,8 +166,12 @@ class Writer {
       case Node::kSequence:
         for (const auto& child : node.children) derive(*child, out);
         break;
-      case Node::kLiteral: out += node.text; break;
-      case Node::kRule: derive(*rules_.at(node.text), out); break;
+      case Node::kLiteral:
+        out += node.text;
+        break;
+      case Node::kRule:
+        derive(*rules_.at(node.text), out);
+        break;
       case Node::kRepeat: {
         const int times = budget_ > 0 ? node.low + pick(std::min(node.high - node.low, 6)) : node.low;
         for (int i = 0; i < times; ++i) derive(*node.children[0], out);
@@ -172,14 +179,17 @@ class Writer {
       }
       case Node::kClass: {
         if (!node.negated) {
-          const auto& [low, high] = node.ranges[static_cast<std::size_t>(pick(static_cast<int>(node.ranges.size()) - 1))];
+          const auto& [low, high] =
+              node.ranges[static_cast<std::size_t>(pick(static_cast<int>(node.ranges.size()) - 1))];
           append(out, low + static_cast<char32_t>(pick(static_cast<int>(high - low))));
           break;
         }
-        static constexpr char32_t kSample[] = {U'a', U'b', U'n', U'm', U'e', U' ', U'"', U'\\', U'\n', 0, 0x7F, U'{', U'1', U'é', U'世', U'🚀', 0x2028};
+        static constexpr char32_t kSample[] = {U'a', U'b', U'n', U'm', U'e', U' ',  U'"',  U'\\', U'\n',
+                                               0,    0x7F, U'{', U'1', U'é', U'世', U'🚀', 0x2028};
         for (;;) {
           const char32_t c = kSample[pick(std::size(kSample) - 1)];
-          if (std::ranges::none_of(node.ranges, [&](const auto& range) { return c >= range.first && c <= range.second; })) {
+          if (std::ranges::none_of(node.ranges,
+                                   [&](const auto& range) { return c >= range.first && c <= range.second; })) {
             append(out, c);
             break;
           }
@@ -217,7 +227,8 @@ TEST(JsonSchemaGrammar, WhatItAllowsFitsTheSchema) {
 }
 
 TEST(JsonSchemaGrammar, EveryCombinationOfOptionalProperties) {
-  const Json schema = Json::parse(R"({"type":"object","properties":{"a":{"const":1},"b":{"const":2},"c":{"const":3}}})");
+  const Json schema =
+      Json::parse(R"({"type":"object","properties":{"a":{"const":1},"b":{"const":2},"c":{"const":3}}})");
   Writer writer(grammar_of_schema(schema));
   std::set<std::string> seen;
   for (unsigned seed = 0; seed < 500; ++seed) seen.insert(Json::parse(writer.write(seed)).dump());
@@ -269,7 +280,8 @@ TEST(JsonSchemaGrammar, RefusalsNameKeywordAndPlace) {
       {R"({"type":"object","required":["x"],"additionalProperties":false})", "requires x"},
       {R"({"allOf":[{"type":"string"},{"type":"object"}]})", "allOf"},
       {R"({"allOf":[{"properties":{"a":{"type":"null"}}},{"properties":{"a":{"type":"string"}}}]})", "second time"},
-      {R"({"allOf":[{"properties":{"a":{}},"additionalProperties":false},{"properties":{"b":{}}}]})", "nothing fits both"},
+      {R"({"allOf":[{"properties":{"a":{}},"additionalProperties":false},{"properties":{"b":{}}}]})",
+       "nothing fits both"},
   };
   for (const auto& [schema, expected] : cases) {
     try {
@@ -287,7 +299,9 @@ TEST(JsonSchemaGrammar, LargeSchemasMeetALimit) {
   for (int i = 0; i < 20000; ++i) properties.set("p" + std::to_string(i), Json::object({{"type", "string"}}));
   EXPECT_THROW(grammar_of_schema(Json::object({{"type", "object"}, {"properties", properties}})), Error);
   Json names = Json::object({{std::string(100000, 'n'), true}});
-  EXPECT_THROW(grammar_of_schema(Json::object({{"type", "object"}, {"properties", names}, {"additionalProperties", true}})), Error);
+  EXPECT_THROW(
+      grammar_of_schema(Json::object({{"type", "object"}, {"properties", names}, {"additionalProperties", true}})),
+      Error);
   Json values = Json::array();
   for (int i = 0; i < 2000; ++i) values.push_back(std::string(1000, 'x'));
   EXPECT_THROW(grammar_of_schema(Json::object({{"enum", values}})), Error);

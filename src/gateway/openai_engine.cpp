@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kInputsPerCall = 256;
 constexpr std::size_t kErrorBodyBytes = 64 * 1024;
 constexpr std::size_t kResponseBytes = 64 * 1024 * 1024;
-constexpr auto kSilence = 10min;     // a model may read a long prompt before its first word; the deadline is the rule
+constexpr auto kSilence = 10min;  // a model may read a long prompt before its first word; the deadline is the rule
 
 static_assert(std::endian::native == std::endian::little, "vectors are float32 in little-endian order");
 
@@ -42,13 +42,14 @@ void pause(std::chrono::milliseconds wait, const Deadline& deadline) {
 std::chrono::milliseconds backoff(int attempt) {
   static thread_local std::mt19937 random{std::random_device{}()};
   const double base = std::min(500.0 * std::pow(2.0, attempt), 8000.0);
-  return std::chrono::milliseconds(static_cast<std::int64_t>(base * std::uniform_real_distribution<>(0.75, 1.0)(random)));
+  return std::chrono::milliseconds(
+      static_cast<std::int64_t>(base * std::uniform_real_distribution<>(0.75, 1.0)(random)));
 }
 
 // What happened to one try.
 struct Attempt {
-  std::optional<Refusal> refusal;   // the upstream answered, with an error
-  std::optional<Error> broken;      // no answer, or it broke off before its first piece
+  std::optional<Refusal> refusal;  // the upstream answered, with an error
+  std::optional<Error> broken;     // no answer, or it broke off before its first piece
 };
 
 class OpenAiEngine final : public InferenceEngine {
@@ -57,7 +58,8 @@ class OpenAiEngine final : public InferenceEngine {
       : client_(std::move(client)), options_(std::move(options)) {
     while (options_.base_url.ends_with('/')) options_.base_url.pop_back();
     static_cast<void>(net::parse_url(options_.base_url));
-    if (options_.model.empty()) throw Error(ErrorCode::kInvalidArgument, "the external model has no name at its provider");
+    if (options_.model.empty())
+      throw Error(ErrorCode::kInvalidArgument, "the external model has no name at its provider");
     if (!options_.auth_value.empty()) {
       secrets_.push_back(options_.auth_value);
       const std::size_t blank = options_.auth_value.rfind(' ');
@@ -127,7 +129,8 @@ class OpenAiEngine final : public InferenceEngine {
     if (!has_usage) {
       result.usage = Usage();
       result.usage.estimated = true;
-      for (const std::string& input : inputs) result.usage.prompt_tokens += static_cast<std::int64_t>((input.size() + 3) / 4);
+      for (const std::string& input : inputs)
+        result.usage.prompt_tokens += static_cast<std::int64_t>((input.size() + 3) / 4);
     }
     return result;
   }
@@ -138,9 +141,13 @@ class OpenAiEngine final : public InferenceEngine {
 
  private:
   Json chat_body(const ChatRequest& request) const {
-    if (request.grammar) throw Error(ErrorCode::kInvalidArgument, "a grammar is for local models: this one is behind a URL").with_param("grammar");
+    if (request.grammar)
+      throw Error(ErrorCode::kInvalidArgument, "a grammar is for local models: this one is behind a URL")
+          .with_param("grammar");
     if (!request.adapter.empty()) {
-      throw Error(ErrorCode::kInvalidArgument, "adapter {} is for local models: this one is behind a URL", request.adapter).with_param("adapter");
+      throw Error(ErrorCode::kInvalidArgument, "adapter {} is for local models: this one is behind a URL",
+                  request.adapter)
+          .with_param("adapter");
     }
     if (!request.body.is_object()) throw Error(ErrorCode::kInvalidArgument, "the request is not a JSON object");
     if (request.body["n"].int_or(1) != 1) throw Error(ErrorCode::kInvalidArgument, "n must be 1").with_param("n");
@@ -200,7 +207,8 @@ class OpenAiEngine final : public InferenceEngine {
           });
       if (events) parser.feed("\n\n");  // a last event that nothing ends
     } catch (const Error& error) {
-      if (stream.finished() && error.code() == ErrorCode::kUpstream) return attempt;  // broken off after the end of the answer
+      if (stream.finished() && error.code() == ErrorCode::kUpstream)
+        return attempt;  // broken off after the end of the answer
       if (error.code() == ErrorCode::kDeadlineExceeded || error.code() == ErrorCode::kCancelled) throw;
       if (!error_is_upstreams(error)) throw clean(error, error.code());
       const Error cleaned = clean(error, stream.started() ? ErrorCode::kUpstream : error.code());
@@ -245,8 +253,10 @@ class OpenAiEngine final : public InferenceEngine {
       case ErrorCode::kUnavailable:
       case ErrorCode::kRateLimited:
       case ErrorCode::kTooLarge:
-      case ErrorCode::kMalformedRequest: return true;
-      default: return false;
+      case ErrorCode::kMalformedRequest:
+        return true;
+      default:
+        return false;
     }
   }
   Error clean(const Error& error, ErrorCode code) const {
@@ -307,12 +317,14 @@ class OpenAiEngine final : public InferenceEngine {
     if (embedding.is_array()) {
       vector.reserve(embedding.size());
       for (const Json& number : embedding.items()) {
-        if (!number.is_number()) throw Error(ErrorCode::kUpstream, "the provider sent an embedding that holds more than numbers");
+        if (!number.is_number())
+          throw Error(ErrorCode::kUpstream, "the provider sent an embedding that holds more than numbers");
         vector.push_back(static_cast<float>(number.as_double()));
       }
     } else if (embedding.is_string()) {  // float32, whatever was asked for
       const auto bytes = codec::base64_decode(embedding.as_string());
-      if (!bytes || bytes->size() % sizeof(float) != 0) throw Error(ErrorCode::kUpstream, "the provider sent an embedding that is no base64 of float32");
+      if (!bytes || bytes->size() % sizeof(float) != 0)
+        throw Error(ErrorCode::kUpstream, "the provider sent an embedding that is no base64 of float32");
       vector.resize(bytes->size() / sizeof(float));
       std::memcpy(vector.data(), bytes->data(), bytes->size());
     }
@@ -333,13 +345,15 @@ class OpenAiEngine final : public InferenceEngine {
     for (std::size_t i = 0; i < count; ++i) {
       const std::int64_t index = data.at(i)["index"].int_or(static_cast<std::int64_t>(i));
       if (index < 0 || index >= static_cast<std::int64_t>(count) || !sorted[static_cast<std::size_t>(index)].empty()) {
-        throw Error(ErrorCode::kUpstream, "the provider sent embeddings with the index {} twice or out of range", index);
+        throw Error(ErrorCode::kUpstream, "the provider sent embeddings with the index {} twice or out of range",
+                    index);
       }
       sorted[static_cast<std::size_t>(index)] = vector_of(data.at(i)["embedding"]);
     }
     for (auto& vector : sorted) {
       if (!vectors.empty() && vectors.front().size() != vector.size()) {
-        throw Error(ErrorCode::kUpstream, "the provider sent embeddings of {} and of {} dimensions", vectors.front().size(), vector.size());
+        throw Error(ErrorCode::kUpstream, "the provider sent embeddings of {} and of {} dimensions",
+                    vectors.front().size(), vector.size());
       }
       vectors.push_back(std::move(vector));
     }

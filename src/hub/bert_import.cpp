@@ -31,7 +31,8 @@ void check_supported(const BertFolder& source) {
 
 std::uint32_t number(const Json& config, const char* key) {
   const std::int64_t value = config[key].int_or(-1);
-  if (value <= 0 || value > INT32_MAX) throw Error(ErrorCode::kInvalidArgument, "config.json: {} must be a positive integer", key);
+  if (value <= 0 || value > INT32_MAX)
+    throw Error(ErrorCode::kInvalidArgument, "config.json: {} must be a positive integer", key);
   return static_cast<std::uint32_t>(value);
 }
 
@@ -42,7 +43,8 @@ void add_vocabulary(GgufWriter& writer, const Json& tokenizer, std::uint32_t siz
   std::map<std::string, std::uint32_t, std::less<>> special;
   if (tokenizer["added_tokens"].is_array()) {
     for (const Json& token : tokenizer["added_tokens"].items()) {
-      if (token["special"].bool_or(false)) special[token.str("content")] = static_cast<std::uint32_t>(token["id"].int_or(0));
+      if (token["special"].bool_or(false))
+        special[token.str("content")] = static_cast<std::uint32_t>(token["id"].int_or(0));
     }
   }
   const Json& vocabulary = tokenizer["model"]["vocab"];
@@ -92,7 +94,8 @@ void add_vocabulary(GgufWriter& writer, const Json& tokenizer, std::uint32_t siz
 
 }  // namespace
 
-void import_bert(const BertFolder& source, std::string_view name, std::string_view license, const std::filesystem::path& target) {
+void import_bert(const BertFolder& source, std::string_view name, std::string_view license,
+                 const std::filesystem::path& target) {
   check_supported(source);
   const Json& config = source.config;
   GgufWriter writer("bert");
@@ -105,7 +108,8 @@ void import_bert(const BertFolder& source, std::string_view name, std::string_vi
   writer.add_u32("bert.attention.head_count", number(config, "num_attention_heads"));
   writer.add_f32("bert.attention.layer_norm_epsilon", static_cast<float>(config["layer_norm_eps"].double_or(1e-12)));
   writer.add_bool("bert.attention.causal", false);
-  writer.add_u32("bert.pooling_type", source.pooling["pooling_mode_mean_tokens"].bool_or(false) ? kPoolingMean : kPoolingCls);
+  writer.add_u32("bert.pooling_type",
+                 source.pooling["pooling_mode_mean_tokens"].bool_or(false) ? kPoolingMean : kPoolingCls);
   writer.add_u32("general.file_type", kMostlyQ8);
   add_vocabulary(writer, source.tokenizer, number(config, "vocab_size"), number(config, "type_vocab_size"));
 
@@ -113,9 +117,11 @@ void import_bert(const BertFolder& source, std::string_view name, std::string_vi
   const auto put = [&](const std::string& to, const std::string& from, bool matrix) {
     const std::string full = weights.tensors().contains(from) ? from : "bert." + from;
     const auto found = weights.tensors().find(full);
-    if (found == weights.tensors().end()) throw Error(ErrorCode::kInvalidArgument, "model.safetensors has no tensor {}", from);
+    if (found == weights.tensors().end())
+      throw Error(ErrorCode::kInvalidArgument, "model.safetensors has no tensor {}", from);
     const bool quantize = matrix && found->second.shape.back() % 32 == 0;
-    writer.add_tensor(to, found->second.shape, weights.floats(full), quantize ? GgufWriter::Type::kQ8_0 : GgufWriter::Type::kF32);
+    writer.add_tensor(to, found->second.shape, weights.floats(full),
+                      quantize ? GgufWriter::Type::kQ8_0 : GgufWriter::Type::kF32);
   };
   put("token_embd.weight", "embeddings.word_embeddings.weight", true);
   put("position_embd.weight", "embeddings.position_embeddings.weight", false);
@@ -136,8 +142,10 @@ void import_bert(const BertFolder& source, std::string_view name, std::string_vi
                                      {"layer_output_norm", "output.LayerNorm", false}};
   for (std::uint32_t i = 0; i < number(config, "num_hidden_layers"); ++i) {
     for (const Layer& layer : layers) {
-      put(lakeloop::format("blk.{}.{}.weight", i, layer.to), lakeloop::format("encoder.layer.{}.{}.weight", i, layer.from), layer.matrix);
-      put(lakeloop::format("blk.{}.{}.bias", i, layer.to), lakeloop::format("encoder.layer.{}.{}.bias", i, layer.from), false);
+      put(lakeloop::format("blk.{}.{}.weight", i, layer.to),
+          lakeloop::format("encoder.layer.{}.{}.weight", i, layer.from), layer.matrix);
+      put(lakeloop::format("blk.{}.{}.bias", i, layer.to), lakeloop::format("encoder.layer.{}.{}.bias", i, layer.from),
+          false);
     }
   }
   writer.write(target);

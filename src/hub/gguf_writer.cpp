@@ -25,7 +25,9 @@ void append_text(std::string& out, std::string_view text) {
   out += text;
 }
 
-void pad(std::string& out) { out.resize((out.size() + kAlignment - 1) / kAlignment * kAlignment, '\0'); }
+void pad(std::string& out) {
+  out.resize((out.size() + kAlignment - 1) / kAlignment * kAlignment, '\0');
+}
 
 std::string quantize_q8_0(const std::vector<float>& values) {
   constexpr std::size_t kBlock = 32;
@@ -45,7 +47,9 @@ std::string quantize_q8_0(const std::vector<float>& values) {
 
 }  // namespace
 
-GgufWriter::GgufWriter(std::string_view architecture) { add("general.architecture", architecture); }
+GgufWriter::GgufWriter(std::string_view architecture) {
+  add("general.architecture", architecture);
+}
 
 void GgufWriter::key(std::string_view name, std::uint32_t type) {
   append_text(metadata_, name);
@@ -87,8 +91,8 @@ void GgufWriter::add_i32s(std::string_view name, const std::vector<std::int32_t>
   for (const std::int32_t value : values) append(metadata_, value);
 }
 
-void GgufWriter::add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values,
-                            Type type) {
+void GgufWriter::add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape,
+                            const std::vector<float>& values, Type type) {
   Tensor tensor{.name = std::string(name), .shape = shape, .type = type, .bytes = {}};
   if (type == Type::kQ8_0) {
     tensor.bytes = quantize_q8_0(values);

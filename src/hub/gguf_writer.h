@@ -1,6 +1,7 @@
 #pragma once
 
-// Writes GGUF version 3 (ggml's model format): key-value pairs, then tensors in F32 or Q8_0, each at a multiple of 32 bytes.
+// Writes GGUF version 3 (ggml's model format): key-value pairs, then tensors in F32 or Q8_0, each at a multiple of 32
+// bytes.
 
 #include <cstdint>
 #include <filesystem>
@@ -24,7 +25,8 @@ class GgufWriter {
 
   // `shape` outermost first, as the source has it. Q8_0: blocks of 32 along the innermost dimension, scale as float16.
   enum class Type : std::uint32_t { kF32 = 0, kQ8_0 = 8 };
-  void add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values, Type type);
+  void add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values,
+                  Type type);
 
   // Atomically; the file's bytes depend on nothing but what was added.
   void write(const std::filesystem::path& file) const;

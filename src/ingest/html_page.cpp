@@ -33,6 +33,12 @@ class Guard {
         this);
   }
 
+  // lexbor keeps every parse error, in an array that grows by a fixed step: quadratic on long broken files.
+  void forget_errors() {
+    lexbor_array_obj_clean(lxb_html_parser_tokenizer(parser_)->parse_errors);
+    lexbor_array_obj_clean(lxb_html_parser_tree(parser_)->parse_errors);
+  }
+
   // Attributes of the tag that is being read.
   void check_tag() {
     const auto* token = lxb_html_parser_tokenizer(parser_)->token;
@@ -92,6 +98,7 @@ ParsedPage html_page(std::string_view utf8) {
     const auto piece = utf8.substr(at, kFeedBytes);
     status =
         lxb_html_parse_chunk_process(parser.get(), reinterpret_cast<const lxb_char_t*>(piece.data()), piece.size());
+    guard.forget_errors();
     guard.check_tag();
     guard.rethrow();
   }

@@ -198,7 +198,8 @@ TEST_F(IngestTest, NeverEmptiesATableByMistake) {
   write("a.md", "one");
   (void)ingest();
   fs::remove(docs_ / "a.md");
-  EXPECT_THAT(message_of([&] { (void)ingest(); }), HasSubstr("holds no file that a parser knows (.md, .markdown, .html"));
+  EXPECT_THAT(message_of([&] { (void)ingest(); }),
+              HasSubstr("holds no file that a parser knows (.md, .markdown, .html"));
   EXPECT_EQ(code_, ErrorCode::kInvalidArgument);
   write("a.png", "x");
   EXPECT_THAT(message_of([&] { (void)ingest(); }), HasSubstr("1 names were skipped"));
@@ -266,7 +267,9 @@ TEST_F(IngestTest, NeedsRights) {
   other.id = "2";
   other.name = "nobody";
   EXPECT_NE(message_of([&] { (void)ingest_folder(*catalog_, other, {docs_, pages_, {}}, {}); }), "no error");
-  EXPECT_NE(message_of([&] { (void)update_chunks(*catalog_, other, pages_, chunks_, {}, approximate_token_counter(), {}); }), "no error");
+  EXPECT_NE(
+      message_of([&] { (void)update_chunks(*catalog_, other, pages_, chunks_, {}, approximate_token_counter(), {}); }),
+      "no error");
 }
 
 TEST_F(IngestTest, ChunksFollowThePages) {
@@ -313,13 +316,16 @@ TEST_F(IngestTest, CutsAnewWithOtherSettingsAndBack) {
 }
 
 TEST_F(IngestTest, ChunksAnyTableWithTextAndPath) {
-  const delta::Schema schema = {{"text", delta::TypeKind::kString}, {"id", delta::TypeKind::kLong}, {"source_path", delta::TypeKind::kString}};
+  const delta::Schema schema = {
+      {"text", delta::TypeKind::kString}, {"id", delta::TypeKind::kLong}, {"source_path", delta::TypeKind::kString}};
   auto table = catalog_->open_or_create_table(who_, pages_, {schema, {}, {}, {}, {}});
   table.append({{"One paragraph.\n\nAnother.", 1, "x"}, {Json(), 2, "empty"}});
   EXPECT_EQ(chunk().inserted, 1);
   EXPECT_THAT(message_of([&] { (void)ingest(); }), testing::Ne("no error"));
   catalog_->open_or_create_table(who_, "main.docs.other", {{{"x", delta::TypeKind::kLong}}, {}, {}, {}, {}});
-  EXPECT_THAT(message_of([&] { (void)update_chunks(*catalog_, who_, "main.docs.other", chunks_, {}, approximate_token_counter(), {}); }),
+  EXPECT_THAT(message_of([&] {
+                (void)update_chunks(*catalog_, who_, "main.docs.other", chunks_, {}, approximate_token_counter(), {});
+              }),
               HasSubstr("source_path"));
 }
 
@@ -373,7 +379,8 @@ TEST_F(IngestTest, ReadsTheRustBook) {
   const auto timed = [](const char* what, const auto& action) {
     const auto start = Steady::now();
     const auto report = action();
-    RecordProperty(what, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - start).count()));
+    RecordProperty(
+        what, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - start).count()));
     RecordProperty(std::string(what) + "_report", report.to_json().dump());
     return report;
   };

@@ -27,7 +27,8 @@ struct Record {
 struct JournalOptions {
   std::uint64_t segment_bytes = 64ull * 1024 * 1024;
   std::uint64_t record_limit = 16ull * 1024 * 1024;
-  std::uint64_t size_limit = 4ull * 1024 * 1024 * 1024;  // append then fails with kResourceExhausted until consumers catch up
+  std::uint64_t size_limit =
+      4ull * 1024 * 1024 * 1024;  // append then fails with kResourceExhausted until consumers catch up
 };
 
 class Journal {

@@ -7,7 +7,9 @@
 
 namespace lakeloop::llm {
 
-Adapter::~Adapter() { llama_adapter_lora_free(handle_); }
+Adapter::~Adapter() {
+  llama_adapter_lora_free(handle_);
+}
 
 void Adapters::load(const std::string& name, const std::filesystem::path& file) {
   if (name.empty()) throw Error(ErrorCode::kInvalidArgument, "name of the adapter is empty").with_param("name");
@@ -16,7 +18,8 @@ void Adapters::load(const std::string& name, const std::filesystem::path& file) 
   }
   llama_adapter_lora* handle = llama_adapter_lora_init(model_.get(), file.c_str());
   if (handle == nullptr) {
-    throw Error(ErrorCode::kInvalidArgument, "the file of adapter {} is no LoRA adapter for this model", name).with_param("path");
+    throw Error(ErrorCode::kInvalidArgument, "the file of adapter {} is no LoRA adapter for this model", name)
+        .with_param("path");
   }
   adapters_[name] = std::make_shared<const Adapter>(handle, next_number_++);
 }

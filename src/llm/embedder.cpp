@@ -41,8 +41,8 @@ llama_context* make_context(const Model& model, const EmbedderOptions& options, 
 
 struct Embedder::Running {
   EmbeddingJob job;
-  std::size_t next = 0;       // input to evaluate
-  std::size_t finished = 0;   // inputs whose vectors are there
+  std::size_t next = 0;        // input to evaluate
+  std::size_t finished = 0;    // inputs whose vectors are there
   std::vector<float> vectors;  // of this step, in order
   bool failed = false;
 };
@@ -62,7 +62,9 @@ struct Embedder::Batch {
 };
 
 Embedder::Embedder(const Model& model, const EmbedderOptions& options, Outbox& outbox)
-    : model_(model), outbox_(outbox), input_tokens_(static_cast<std::int32_t>(std::min<std::int64_t>(options.input_tokens, model.trained_context()))) {
+    : model_(model),
+      outbox_(outbox),
+      input_tokens_(static_cast<std::int32_t>(std::min<std::int64_t>(options.input_tokens, model.trained_context()))) {
   context_ = make_context(model, options, LLAMA_POOLING_TYPE_UNSPECIFIED);
   if (context_ != nullptr && ::llama_pooling_type(context_) == LLAMA_POOLING_TYPE_NONE) {
     llama_free(context_);  // the file names no pooling: the mean, as sentence encoders have it
@@ -83,15 +85,22 @@ Embedder::Embedder(const Model& model, const EmbedderOptions& options, Outbox& o
   LAKELOOP_CHECK(batch_->capacity >= input_tokens_);
 }
 
-Embedder::~Embedder() { llama_free(context_); }
+Embedder::~Embedder() {
+  llama_free(context_);
+}
 
-std::int64_t Embedder::dimension() const { return llama_model_n_embd_out(model_.get()); }
+std::int64_t Embedder::dimension() const {
+  return llama_model_n_embd_out(model_.get());
+}
 
 std::string Embedder::pooling() const {
   switch (::llama_pooling_type(context_)) {
-    case LLAMA_POOLING_TYPE_CLS: return "cls";
-    case LLAMA_POOLING_TYPE_LAST: return "last";
-    default: return "mean";
+    case LLAMA_POOLING_TYPE_CLS:
+      return "cls";
+    case LLAMA_POOLING_TYPE_LAST:
+      return "last";
+    default:
+      return "mean";
   }
 }
 
@@ -101,7 +110,8 @@ EmbeddingJob::Input Embedder::tokenize(std::string_view text) const {
   EmbeddingJob::Input input{model_.tokenize(text.substr(0, bytes), true, false), bytes < text.size()};
   if (input.tokens.size() > limit) {
     const auto closing = static_cast<std::ptrdiff_t>(closing_tokens_);
-    input.tokens.erase(input.tokens.begin() + static_cast<std::ptrdiff_t>(limit) - closing, input.tokens.end() - closing);
+    input.tokens.erase(input.tokens.begin() + static_cast<std::ptrdiff_t>(limit) - closing,
+                       input.tokens.end() - closing);
     input.truncated = true;
   }
   if (input.tokens.empty()) {  // an empty text in a vocabulary without framing tokens
@@ -192,9 +202,9 @@ void Embedder::finish_done() {
       tokens += static_cast<std::int64_t>(input.tokens.size());
       truncated.push_back(input.truncated);
     }
-    outbox_.done(running->job.id, Json::object({{"prompt_tokens", tokens},
-                                                {"truncated", std::move(truncated)},
-                                                {"dimension", dimension()}}));
+    outbox_.done(
+        running->job.id,
+        Json::object({{"prompt_tokens", tokens}, {"truncated", std::move(truncated)}, {"dimension", dimension()}}));
     return true;
   });
   // The request that was first is last in the next step.

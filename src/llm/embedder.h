@@ -45,6 +45,7 @@ class Embedder {
   bool cancel(std::uint64_t id);
   bool step();
   [[nodiscard]] std::size_t waiting() const { return running_.size(); }
+  [[nodiscard]] std::int64_t input_tokens() const { return input_tokens_; }
   [[nodiscard]] std::int64_t dimension() const;
   [[nodiscard]] std::string pooling() const;
 

@@ -35,10 +35,10 @@ struct Generator::Slot {
   std::unique_ptr<Generation> work;  // null: free
   std::size_t prompt_at = 0;         // tokens of the prompt that are evaluated
   std::int64_t cached = 0;
-  Token next = 0;                    // to be evaluated, once the prompt is
-  std::int64_t written = 0;          // tokens sampled
-  std::int32_t row = -1;             // of the batch, where this slot's logits are; -1: none
-  std::string whole_text;            // when not streamed
+  Token next = 0;            // to be evaluated, once the prompt is
+  std::int64_t written = 0;  // tokens sampled
+  std::int32_t row = -1;     // of the batch, where this slot's logits are; -1: none
+  std::string whole_text;    // when not streamed
   Steady::time_point started, first_token;
 
   [[nodiscard]] std::uint64_t adapter() const { return work->adapter ? work->adapter->number() : 0; }
@@ -67,7 +67,8 @@ struct Generator::Batch {
   std::vector<Slot*> slots;  // those with tokens in it
 };
 
-Generator::Generator(const Model& model, const GeneratorOptions& options, Outbox& outbox) : model_(model), outbox_(outbox) {
+Generator::Generator(const Model& model, const GeneratorOptions& options, Outbox& outbox)
+    : model_(model), outbox_(outbox) {
   llama_context_params params = llama_context_default_params();
   params.n_ctx = static_cast<std::uint32_t>(options.context * options.parallel);
   params.n_batch = params.n_ubatch = kBatchTokens;
@@ -79,13 +80,15 @@ Generator::Generator(const Model& model, const GeneratorOptions& options, Outbox
   params.no_perf = true;
   context_ = llama_init_from_model(model.get(), params);
   if (context_ == nullptr) {
-    throw Error(ErrorCode::kResourceExhausted, "no context of {} times {} tokens can be made", options.parallel, options.context);
+    throw Error(ErrorCode::kResourceExhausted, "no context of {} times {} tokens can be made", options.parallel,
+                options.context);
   }
   if (llama_get_memory(context_) == nullptr) {
     llama_free(context_);
     throw Error(ErrorCode::kInvalidArgument, "the model keeps no keys and values: it gives embeddings only");
   }
-  batch_ = std::make_unique<Batch>(static_cast<std::int32_t>(llama_n_batch(context_)));  // less than asked in a small context
+  batch_ = std::make_unique<Batch>(
+      static_cast<std::int32_t>(llama_n_batch(context_)));  // less than asked in a small context
   for (std::int32_t i = 0; i < options.parallel; ++i) {
     slots_.push_back(std::make_unique<Slot>());
     slots_.back()->sequence = i;
@@ -98,10 +101,13 @@ Generator::~Generator() {
 }
 
 std::size_t Generator::running() const {
-  return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const auto& slot) { return slot->work != nullptr; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(slots_, [](const auto& slot) { return slot->work != nullptr; }));
 }
 
-void Generator::add(Generation generation) { waiting_.push_back(std::move(generation)); }
+void Generator::add(Generation generation) {
+  waiting_.push_back(std::move(generation));
+}
 
 bool Generator::cancel(std::uint64_t id) {
   const Error cancelled(ErrorCode::kCancelled, "the request was cancelled");
@@ -118,7 +124,9 @@ bool Generator::cancel(std::uint64_t id) {
   return true;
 }
 
-void Generator::forget_adapter() { llama_set_adapters_lora(context_, nullptr, 0, nullptr); }
+void Generator::forget_adapter() {
+  llama_set_adapters_lora(context_, nullptr, 0, nullptr);
+}
 
 Generator::Slot* Generator::best_slot(const Generation& generation) {
   const std::uint64_t adapter = generation.adapter ? generation.adapter->number() : 0;

@@ -1,10 +1,10 @@
 #pragma once
 
-// Continuous batching. Each running answer has a slot = one sequence of the context. A step builds one batch: a token of
-// every answer that is being written, then equal shares of the prompts that are being read, never more than the batch
-// holds; it is evaluated, and each answer with logits gets its next token. A context has one adapter at a time, so a
-// step serves the answers of one adapter; adapters take turns. A free slot keeps its keys and values: the next prompt
-// that begins alike, under the same adapter, starts behind the common part. One thread.
+// Continuous batching. Each running answer has a slot = one sequence of the context. A step builds one batch: a token
+// of every answer that is being written, then equal shares of the prompts that are being read, never more than the
+// batch holds; it is evaluated, and each answer with logits gets its next token. A context has one adapter at a time,
+// so a step serves the answers of one adapter; adapters take turns. A free slot keeps its keys and values: the next
+// prompt that begins alike, under the same adapter, starts behind the common part. One thread.
 
 #include <cstdint>
 #include <deque>

@@ -60,8 +60,9 @@ void start_backend() {
     ggml_backend_load_all();
   }
   if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr) {
-    throw Error(ErrorCode::kInternal,
-                "no processor backend of libggml was found: set LAKELOOP_GGML_FOLDER to the folder of libggml-cpu-*.so");
+    throw Error(
+        ErrorCode::kInternal,
+        "no processor backend of libggml was found: set LAKELOOP_GGML_FOLDER to the folder of libggml-cpu-*.so");
   }
   llama_backend_init();
 }
@@ -80,7 +81,9 @@ Model::Model(const std::filesystem::path& file, bool look_at_weights) {
   }
 }
 
-Model::~Model() { llama_model_free(model_); }
+Model::~Model() {
+  llama_model_free(model_);
+}
 
 std::vector<Token> Model::tokenize(std::string_view text, bool add_special, bool parse_special) const {
   std::vector<Token> tokens(text.size() + 4);
@@ -107,9 +110,13 @@ std::string Model::bytes_of(Token token) const {
   return longer;
 }
 
-bool Model::ends_generation(Token token) const { return llama_vocab_is_eog(vocabulary_, token); }
+bool Model::ends_generation(Token token) const {
+  return llama_vocab_is_eog(vocabulary_, token);
+}
 
-std::int64_t Model::trained_context() const { return llama_model_n_ctx_train(model_); }
+std::int64_t Model::trained_context() const {
+  return llama_model_n_ctx_train(model_);
+}
 
 std::string Model::chat_template() const {
   const char* text = llama_model_chat_template(model_, nullptr);

@@ -25,8 +25,8 @@ void start_backend();
 
 class Model {
  public:
-  // kInvalidArgument with libllama's own words when the file cannot be loaded. Offsets and sizes are always checked; the
-  // weights themselves, for numbers that are none, when asked: that reads all of the file.
+  // kInvalidArgument with libllama's own words when the file cannot be loaded. Offsets and sizes are always checked;
+  // the weights themselves, for numbers that are none, when asked: that reads all of the file.
   explicit Model(const std::filesystem::path& file, bool look_at_weights = false);
   ~Model();
   Model(const Model&) = delete;

@@ -10,7 +10,8 @@ namespace {
 int number(std::string_view name, std::string_view text, int lowest, int highest) {
   const auto value = parse_number<int>(text);
   if (!value || *value < lowest || *value > highest) {
-    throw Error(ErrorCode::kInvalidArgument, "{} is \"{}\": give a whole number from {} to {}", name, text, lowest, highest);
+    throw Error(ErrorCode::kInvalidArgument, "{} is \"{}\": give a whole number from {} to {}", name, text, lowest,
+                highest);
   }
   return *value;
 }
@@ -30,7 +31,8 @@ Options parse_options(const std::vector<std::string_view>& arguments) {
       options.embeddings = true;
       continue;
     }
-    if (i + 1 == arguments.size()) throw Error(ErrorCode::kInvalidArgument, "unknown argument or missing value: {}", name);
+    if (i + 1 == arguments.size())
+      throw Error(ErrorCode::kInvalidArgument, "unknown argument or missing value: {}", name);
     const std::string_view value = arguments[++i];
     if (name == "--check") {
       options.check = true;

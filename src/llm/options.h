@@ -17,7 +17,7 @@ struct Options {
   int parallel = 4;             // sequences decoded together
   int threads = 1;
   bool embeddings = false;
-  int embedding_tokens = 256;   // longer inputs are cut
+  int embedding_tokens = 256;  // longer inputs are cut
 };
 
 // kInvalidArgument names the argument.

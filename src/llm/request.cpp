@@ -17,19 +17,23 @@ Error refuse(std::string_view field, std::string_view rule) {
 }
 
 Error too_many(std::string_view field, std::size_t size, std::size_t limit) {
-  return Error(ErrorCode::kInvalidArgument, "{} is too large: {}, the limit is {}", field, size, limit).with_param(std::string(field));
+  return Error(ErrorCode::kInvalidArgument, "{} is too large: {}, the limit is {}", field, size, limit)
+      .with_param(std::string(field));
 }
 
 double number(const Json& request, std::string_view field, double fallback, double lowest, double highest) {
   const Json& value = request[field];
   if (value.is_null()) return fallback;
-  if (!value.is_number() || !std::isfinite(value.as_double()) || value.as_double() < lowest || value.as_double() > highest) {
-    throw Error(ErrorCode::kInvalidArgument, "{} must be a number from {} to {}", field, lowest, highest).with_param(std::string(field));
+  if (!value.is_number() || !std::isfinite(value.as_double()) || value.as_double() < lowest ||
+      value.as_double() > highest) {
+    throw Error(ErrorCode::kInvalidArgument, "{} must be a number from {} to {}", field, lowest, highest)
+        .with_param(std::string(field));
   }
   return value.as_double();
 }
 
-std::int64_t whole(const Json& request, std::string_view field, std::int64_t fallback, std::int64_t lowest, std::int64_t highest) {
+std::int64_t whole(const Json& request, std::string_view field, std::int64_t fallback, std::int64_t lowest,
+                   std::int64_t highest) {
   const Json& value = request[field];
   if (value.is_null()) return fallback;
   if (!value.is_int() || value.as_int() < lowest || value.as_int() > highest) {
@@ -97,12 +101,14 @@ std::vector<std::string> parse_texts(const Json& request, std::string_view key) 
 
 GenerateOptions parse_generate(const Json& request) {
   static constexpr std::array<std::string_view, 17> kKnown = {
-      "op",   "messages",          "prompt",           "max_tokens", "temperature", "top_p", "top_k", "min_p",
-      "seed", "frequency_penalty", "presence_penalty", "stop",       "grammar",     "adapter", "stream", "logprobs", "n"};
+      "op",   "messages",          "prompt",           "max_tokens", "temperature", "top_p",   "top_k",  "min_p",
+      "seed", "frequency_penalty", "presence_penalty", "stop",       "grammar",     "adapter", "stream", "logprobs",
+      "n"};
   for (const auto& [key, value] : request.members()) {
     if (std::ranges::find(kKnown, key) == kKnown.end()) throw refuse(key, "is not a field of this request");
   }
-  if (request["logprobs"].bool_or(!request["logprobs"].is_null())) throw refuse("logprobs", "is not supported by this engine");
+  if (request["logprobs"].bool_or(!request["logprobs"].is_null()))
+    throw refuse("logprobs", "is not supported by this engine");
   if (request["n"].int_or(1) != 1) throw refuse("n", "must be 1 for this engine");
 
   GenerateOptions options;
@@ -129,7 +135,8 @@ GenerateOptions parse_generate(const Json& request) {
   if (!seed.is_null() && !seed.is_int()) throw refuse("seed", "must be a whole number");
   sampling.seed = seed.is_null() ? std::random_device{}() : static_cast<std::uint32_t>(seed.as_int());
   sampling.grammar = text(request, "grammar");
-  if (sampling.grammar.size() > limits::kGrammarBytes) throw too_many("grammar", sampling.grammar.size(), limits::kGrammarBytes);
+  if (sampling.grammar.size() > limits::kGrammarBytes)
+    throw too_many("grammar", sampling.grammar.size(), limits::kGrammarBytes);
   return options;
 }
 

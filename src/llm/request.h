@@ -16,11 +16,11 @@ namespace lakeloop::llm {
 struct GenerateOptions {
   std::vector<ChatMessage> messages;
   std::string prompt;
-  bool raw = false;              // the prompt is given as it is, control tokens and all
-  std::int64_t max_tokens = 0;   // 0: what the context leaves
+  bool raw = false;             // the prompt is given as it is, control tokens and all
+  std::int64_t max_tokens = 0;  // 0: what the context leaves
   std::vector<std::string> stops;
   std::string adapter;
-  bool stream = true;            // false: the whole text comes with the last frame
+  bool stream = true;  // false: the whole text comes with the last frame
   SamplingOptions sampling;
 };
 

@@ -34,7 +34,8 @@ Sampler::Sampler(const Model& model, const SamplingOptions& options, std::int32_
   if (!options.grammar.empty()) {
     grammar_ = llama_sampler_init_grammar(model.vocabulary(), options.grammar.c_str(), "root");
     if (grammar_ == nullptr) {
-      throw Error(ErrorCode::kInvalidArgument, "grammar is not valid GBNF, or it recurses on its left side").with_param("grammar");
+      throw Error(ErrorCode::kInvalidArgument, "grammar is not valid GBNF, or it recurses on its left side")
+          .with_param("grammar");
     }
   }
   const auto count = llama_vocab_n_tokens(model.vocabulary());
@@ -50,8 +51,9 @@ Sampler::Sampler(const Model& model, const SamplingOptions& options, std::int32_
   }
   const bool penalties = options.frequency_penalty != 0 || options.presence_penalty != 0;
   if (penalties) {
-    llama_sampler_chain_add(chain_, llama_sampler_init_penalties(count, window, 1.0F, static_cast<float>(options.frequency_penalty),
-                                                                 static_cast<float>(options.presence_penalty)));
+    llama_sampler_chain_add(
+        chain_, llama_sampler_init_penalties(count, window, 1.0F, static_cast<float>(options.frequency_penalty),
+                                             static_cast<float>(options.presence_penalty)));
   }
   if (options.temperature <= 0) {
     plain_greedy_ = !penalties && suppressed_count <= 0;
@@ -59,8 +61,10 @@ Sampler::Sampler(const Model& model, const SamplingOptions& options, std::int32_
     return;
   }
   if (options.top_k > 0) llama_sampler_chain_add(chain_, llama_sampler_init_top_k(options.top_k));
-  if (options.top_p < 1) llama_sampler_chain_add(chain_, llama_sampler_init_top_p(static_cast<float>(options.top_p), 1));
-  if (options.min_p > 0) llama_sampler_chain_add(chain_, llama_sampler_init_min_p(static_cast<float>(options.min_p), 1));
+  if (options.top_p < 1)
+    llama_sampler_chain_add(chain_, llama_sampler_init_top_p(static_cast<float>(options.top_p), 1));
+  if (options.min_p > 0)
+    llama_sampler_chain_add(chain_, llama_sampler_init_min_p(static_cast<float>(options.min_p), 1));
   llama_sampler_chain_add(chain_, llama_sampler_init_temp(static_cast<float>(options.temperature)));
   llama_sampler_chain_add(chain_, llama_sampler_init_dist(options.seed));
 }
@@ -103,7 +107,9 @@ Token Sampler::sample(llama_context* context, std::int32_t index) {
       llama_sampler_apply(grammar_, &candidates.array);
       bool any = false;
       for (const llama_token_data& candidate : candidates.data) any = any || !std::isinf(candidate.logit);
-      if (!any) throw Error(ErrorCode::kInvalidArgument, "the grammar leaves the model no token to go on with").with_param("grammar");
+      if (!any)
+        throw Error(ErrorCode::kInvalidArgument, "the grammar leaves the model no token to go on with")
+            .with_param("grammar");
       token = choose(candidates);
     }
     llama_sampler_accept(grammar_, token);

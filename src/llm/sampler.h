@@ -23,7 +23,7 @@ struct SamplingOptions {
   std::int32_t top_k = 40;  // 0: all
   double frequency_penalty = 0, presence_penalty = 0;
   std::uint32_t seed = 0;
-  std::string grammar;      // empty: none
+  std::string grammar;  // empty: none
 };
 
 class Sampler {

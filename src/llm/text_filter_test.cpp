@@ -8,7 +8,8 @@
 namespace lakeloop::llm {
 namespace {
 
-std::string through(std::vector<std::string> stops, std::string_view text, const std::vector<std::size_t>& cuts, bool* stopped = nullptr) {
+std::string through(std::vector<std::string> stops, std::string_view text, const std::vector<std::size_t>& cuts,
+                    bool* stopped = nullptr) {
   TextFilter filter(std::move(stops));
   std::string out;
   std::size_t from = 0;
@@ -41,7 +42,8 @@ TEST(TextFilter, EverySubstringAsStopInEverySlicing) {
     for (std::size_t length = 1; length <= 6 && from + length <= text.size(); ++length) {
       const std::string stop = text.substr(from, length);
       const auto continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; };
-      if (continuation(stop[0]) || (from + length < text.size() && continuation(text[from + length]))) continue;  // no text
+      if (continuation(stop[0]) || (from + length < text.size() && continuation(text[from + length])))
+        continue;  // no text
       for (std::size_t piece = 1; piece <= 7; ++piece) {
         std::vector<std::size_t> cuts;
         for (std::size_t at = piece; at < text.size(); at += piece) cuts.push_back(at);
@@ -55,8 +57,12 @@ TEST(TextFilter, EverySubstringAsStopInEverySlicing) {
 
 TEST(TextFilter, SeveralStops) {
   const std::string text = "one two three twofold";
-  for (const std::vector<std::string>& stops : std::vector<std::vector<std::string>>{
-           {"tw", "two"}, {"two", "tw"}, {"wo", "two"}, {"two three four", "three"}, {"twofolds", "zzz"}, {"e two", "two t"}}) {
+  for (const std::vector<std::string>& stops : std::vector<std::vector<std::string>>{{"tw", "two"},
+                                                                                     {"two", "tw"},
+                                                                                     {"wo", "two"},
+                                                                                     {"two three four", "three"},
+                                                                                     {"twofolds", "zzz"},
+                                                                                     {"e two", "two t"}}) {
     for (std::size_t piece = 1; piece <= text.size(); ++piece) {
       std::vector<std::size_t> cuts;
       for (std::size_t at = piece; at < text.size(); at += piece) cuts.push_back(at);
@@ -108,11 +114,11 @@ TEST(Utf8Assembler, ReplacesWhatIsNoText) {
     return out + assembler.finish();
   };
   EXPECT_EQ(whole("a\xFFz"), "a\uFFFDz");
-  EXPECT_EQ(whole("\xE4\xB8"), "\uFFFD");                           // cut
-  EXPECT_EQ(whole("\xE4\xB8z"), "\uFFFDz");                         // broken off
-  EXPECT_EQ(whole("\xC0\xAF"), "\uFFFD\uFFFD");                     // overlong
-  EXPECT_EQ(whole("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");           // surrogate
-  EXPECT_EQ(whole("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD"); // beyond Unicode
+  EXPECT_EQ(whole("\xE4\xB8"), "\uFFFD");                            // cut
+  EXPECT_EQ(whole("\xE4\xB8z"), "\uFFFDz");                          // broken off
+  EXPECT_EQ(whole("\xC0\xAF"), "\uFFFD\uFFFD");                      // overlong
+  EXPECT_EQ(whole("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");            // surrogate
+  EXPECT_EQ(whole("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // beyond Unicode
   EXPECT_EQ(whole(std::string_view("a\0b", 3)), "a\uFFFDb");
 }
 

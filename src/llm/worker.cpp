@@ -96,7 +96,8 @@ class Worker {
       : options_(options), outbox_(fd), model_(options.model), prompt_(model_), adapters_(model_) {
     context_ = std::min<std::int64_t>(options.context, model_.trained_context());
     if (options.embeddings) {
-      embedder_ = std::make_unique<Embedder>(model_, EmbedderOptions{options.embedding_tokens, options.threads}, outbox_);
+      embedder_ =
+          std::make_unique<Embedder>(model_, EmbedderOptions{options.embedding_tokens, options.threads}, outbox_);
     } else {
       if (!model_.generates_text()) {
         throw Error(ErrorCode::kInvalidArgument, "the model writes no text: serve it with --embeddings");
@@ -140,7 +141,8 @@ class Worker {
       return;
     }
     try {
-      if (frame.kind != FrameKind::kRequest) throw Error(ErrorCode::kMalformedRequest, "the worker takes requests and cancels");
+      if (frame.kind != FrameKind::kRequest)
+        throw Error(ErrorCode::kMalformedRequest, "the worker takes requests and cancels");
       const Json request = Json::parse(frame.payload);
       const std::string op = request.str("op");
       if (op == "info") {
@@ -191,7 +193,7 @@ class Worker {
   void answer_info(std::uint64_t id) {
     inbox_.push([this, id] {
       Json result = model_.about();
-      result.set("context_tokens", embedder_ ? std::int64_t{options_.embedding_tokens} : context_);
+      result.set("context_tokens", embedder_ ? embedder_->input_tokens() : context_);
       result.set("parallel", options_.parallel);
       result.set("embeddings", embedder_ != nullptr);
       result.set("chat_template", prompt_.source());
@@ -210,7 +212,8 @@ class Worker {
     for (const std::string& text : parse_texts(request, "texts")) {
       bytes += text.size();
       if (bytes > limits::kCountedBytes) {
-        throw Error(ErrorCode::kTooLarge, "texts are longer than {} bytes together: send fewer", limits::kCountedBytes).with_param("texts");
+        throw Error(ErrorCode::kTooLarge, "texts are longer than {} bytes together: send fewer", limits::kCountedBytes)
+            .with_param("texts");
       }
       counts.push_back(model_.tokenize(text, false, false).size());
     }
@@ -229,10 +232,12 @@ class Worker {
     const std::size_t at_least = bytes / model_.longest_token_bytes();
     // Certainly too long, without the work of tokenizing megabytes.
     if (bytes > kLongText && at_least >= static_cast<std::size_t>(context_)) throw_too_long(at_least, "at least ");
-    std::vector<Token> tokens = options.raw ? model_.tokenize(options.prompt, true, true) : prompt_.tokens(options.messages);
+    std::vector<Token> tokens =
+        options.raw ? model_.tokenize(options.prompt, true, true) : prompt_.tokens(options.messages);
     // A raw prompt may spell out the BOS token that the tokenizer adds.
     const std::vector<Token> bos = model_.tokenize("", true, false);
-    if (bos.size() == 1 && tokens.size() > 1 && tokens[0] == bos[0] && tokens[1] == bos[0]) tokens.erase(tokens.begin());
+    if (bos.size() == 1 && tokens.size() > 1 && tokens[0] == bos[0] && tokens[1] == bos[0])
+      tokens.erase(tokens.begin());
     if (tokens.empty()) throw Error(ErrorCode::kInvalidArgument, "prompt has no tokens").with_param("prompt");
     if (tokens.size() >= static_cast<std::size_t>(context_)) throw_too_long(tokens.size(), "");
     return tokens;
@@ -240,7 +245,8 @@ class Worker {
 
   [[noreturn]] void throw_too_long(std::size_t tokens, std::string_view at_least) const {
     throw Error(ErrorCode::kInvalidArgument,
-                "the prompt has {}{} tokens, the context of this model holds {} tokens, prompt and answer together: shorten the messages",
+                "the prompt has {}{} tokens, the context of this model holds {} tokens, prompt and answer together: "
+                "shorten the messages",
                 at_least, tokens, context_)
         .with_param("messages");
   }
@@ -275,7 +281,8 @@ class Worker {
     job->id = id;
     const std::vector<std::string> inputs = parse_texts(request, "inputs");
     if (inputs.size() > limits::kEmbeddingInputs) {
-      throw Error(ErrorCode::kTooLarge, "inputs has {} texts, {} are allowed", inputs.size(), limits::kEmbeddingInputs).with_param("inputs");
+      throw Error(ErrorCode::kTooLarge, "inputs has {} texts, {} are allowed", inputs.size(), limits::kEmbeddingInputs)
+          .with_param("inputs");
     }
     for (const std::string& input : inputs) job->inputs.push_back(embedder_->tokenize(input));
     inbox_.push([this, job] { embedder_->add(std::move(*job)); });

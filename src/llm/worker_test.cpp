@@ -26,7 +26,7 @@ using process::Frame;
 using process::FrameKind;
 
 struct Reply {
-  std::string text;                 // events joined, or the text of the last frame
+  std::string text;  // events joined, or the text of the last frame
   std::vector<std::string> pieces;
   std::vector<float> vectors;
   Json done, error;
@@ -107,15 +107,17 @@ std::string contract_question() {
   return framed("Who signed contract C-2044?", std::string(kContract1) + "\n" + kContract2);
 }
 std::string port_question() {
-  return framed("What is the default port of the server?",
-                "[1] To reset the password, open Settings and click Security.\n[2] The default port of the server is 8443.\n"
-                "[3] Logs are kept for 30 days.");
+  return framed(
+      "What is the default port of the server?",
+      "[1] To reset the password, open Settings and click Security.\n[2] The default port of the server is 8443.\n"
+      "[3] Logs are kept for 30 days.");
 }
 Json greedy(const std::string& user, int max_tokens = 96) {
   return Json::object({{"op", "chat"}, {"messages", messages(user)}, {"temperature", 0}, {"max_tokens", max_tokens}});
 }
 std::string grammar() {
-  return std::string("root ::= \"") + kContract1 + "\" | \"" + kContract2 + "\" | \"I cannot find this in the context.\"\n";
+  return std::string("root ::= \"") + kContract1 + "\" | \"" + kContract2 +
+         "\" | \"I cannot find this in the context.\"\n";
 }
 
 TEST(Worker, TellsWhatItServes) {
@@ -130,16 +132,20 @@ TEST(Worker, TellsWhatItServes) {
 
 TEST(Worker, KnownAnswersFreeAndWithAGrammar) {
   ModelWorker worker({"--context", "1024"});
-  EXPECT_EQ(worker.call(greedy(contract_question())).text, "[2] Contract C-2044 was signed by Maria Lopez on 4 May 2023.");
+  EXPECT_EQ(worker.call(greedy(contract_question())).text,
+            "[2] Contract C-2044 was signed by Maria Lopez on 4 May 2023.");
   Json bound = greedy(contract_question());
   bound.set("grammar", grammar());
   const Reply reply = worker.call(bound);
   EXPECT_EQ(reply.text, kContract2);
   EXPECT_EQ(reply.done.str("finish_reason"), "stop");
   EXPECT_EQ(worker.call(greedy(port_question())).text, "[2] The default port of the server is 8443.");
-  Json raw = Json::object({{"op", "complete"}, {"temperature", 0}, {"max_tokens", 96},
-                           {"prompt", "<|im_start|>system\nAnswer the question using only the context.<|im_end|>\n<|im_start|>user\n" +
-                                          port_question() + "<|im_end|>\n<|im_start|>assistant\n"}});
+  Json raw = Json::object(
+      {{"op", "complete"},
+       {"temperature", 0},
+       {"max_tokens", 96},
+       {"prompt", "<|im_start|>system\nAnswer the question using only the context.<|im_end|>\n<|im_start|>user\n" +
+                      port_question() + "<|im_end|>\n<|im_start|>assistant\n"}});
   EXPECT_EQ(worker.call(raw).text, "[2] The default port of the server is 8443.");
 }
 
@@ -196,8 +202,9 @@ TEST(Worker, ManyAtOnceAnswerAsOneByOne) {
   for (int i = 0; i < 8; ++i) {
     const std::string name = "C-" + std::to_string(3000 + i * 137);
     requests.push_back(greedy(framed("Who signed contract " + name + "?",
-                                     "[1] Contract " + name + " was signed by Ivan Petrov on " + std::to_string(i + 1) + " June 2024.\n"
-                                     "[2] The default port of the server is 8443.")));
+                                     "[1] Contract " + name + " was signed by Ivan Petrov on " + std::to_string(i + 1) +
+                                         " June 2024.\n"
+                                         "[2] The default port of the server is 8443.")));
     requests.push_back(greedy(i % 2 == 0 ? port_question() : contract_question()));
   }
   std::vector<std::string> sequential;
@@ -242,7 +249,8 @@ TEST(Worker, SeedDecidesAndPenaltiesAndTopKAreTaken) {
 
 TEST(Worker, AdapterByRequestAndNeverMixed) {
   const char* data = std::getenv("LAKELOOP_TEST_DATA");
-  const std::filesystem::path file = data == nullptr ? "" : std::filesystem::path(data) / "tiny_model/lakeloop-tiny-style-lora.gguf";
+  const std::filesystem::path file =
+      data == nullptr ? "" : std::filesystem::path(data) / "tiny_model/lakeloop-tiny-style-lora.gguf";
   if (!std::filesystem::exists(file)) GTEST_SKIP() << "needs the style adapter of LAKELOOP_TEST_DATA";
   ModelWorker worker({"--context", "1024", "--parallel", "4"});
   Json styled = greedy(port_question());
@@ -296,7 +304,8 @@ TEST(Worker, RefusesByName) {
   EXPECT_EQ(param(with("grammar", "noroot ::= \"a\"")), "grammar");
   EXPECT_EQ(param(with("messages", Json::array())), "messages");
   EXPECT_EQ(param(Json::object({{"op", "dance"}})), "op");
-  EXPECT_EQ(worker.call(Json::object({{"op", "embed"}, {"inputs", Json::array({"a"})}})).error.str("error_code"), "INVALID_PARAMETER_VALUE");
+  EXPECT_EQ(worker.call(Json::object({{"op", "embed"}, {"inputs", Json::array({"a"})}})).error.str("error_code"),
+            "INVALID_PARAMETER_VALUE");
   std::string words;
   for (int i = 0; i < 400; ++i) words += "word ";
   const Reply longer = worker.call(greedy(words));
@@ -319,15 +328,23 @@ TEST(Worker, EndsAtTheContext) {
 
 TEST(Worker, MessagesCannotForgeControlTokens) {
   ModelWorker worker({"--context", "1024"});
-  const auto tokens = [&](const std::string& text) { return worker.call(greedy(text, 1)).done["usage"]["prompt_tokens"].as_int(); };
+  const auto tokens = [&](const std::string& text) {
+    return worker.call(greedy(text, 1)).done["usage"]["prompt_tokens"].as_int();
+  };
   const std::int64_t empty = tokens("");
-  const std::int64_t spelled = worker.call(Json::object({{"op", "count_tokens"}, {"texts", Json::array({"<|im_end|>"})}})).done["counts"].at(0).as_int();
+  const std::int64_t spelled =
+      worker.call(Json::object({{"op", "count_tokens"}, {"texts", Json::array({"<|im_end|>"})}}))
+          .done["counts"]
+          .at(0)
+          .as_int();
   EXPECT_GT(spelled, 1);
   EXPECT_EQ(tokens("<|im_end|>") - empty, spelled);
   EXPECT_EQ(tokens("<|im_end|><|im_end|>") - empty, 2 * spelled);
   // Raw prompts are what they are.
   const auto raw = [&](const std::string& prompt) {
-    return worker.call(Json::object({{"op", "complete"}, {"prompt", prompt}, {"max_tokens", 1}})).done["usage"]["prompt_tokens"].as_int();
+    return worker.call(Json::object({{"op", "complete"}, {"prompt", prompt}, {"max_tokens", 1}}))
+        .done["usage"]["prompt_tokens"]
+        .as_int();
   };
   EXPECT_EQ(raw("<|im_end|>"), 1);
 }
@@ -354,7 +371,8 @@ TEST(Worker, BrokenFramesEndItQuietly) {
   EXPECT_TRUE(worker.call(Json::object({{"op", "info"}})).error.is_null());
   EXPECT_EQ(worker.call(Json("no object")).error.str("error_code"), "INVALID_PARAMETER_VALUE");
   worker.send_raw(std::string(13, '\xFF'));
-  while (worker.read()) {}
+  while (worker.read()) {
+  }
   EXPECT_TRUE(worker.child().wait_for(std::chrono::seconds(10)));
 }
 

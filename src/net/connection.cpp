@@ -142,7 +142,7 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
   void on_eof() {
     eof_ = true;
     if (phase_ == Phase::kAnswering) {
-      if (exchange_ && pending_.empty()) exchange_->client_left();
+      if (exchange_ && pending_.empty()) exchange_->client_left(false);
     } else if (phase_ != Phase::kClosing) {
       close();
     }
@@ -370,7 +370,7 @@ class HttpConnection final : public Connection, public std::enable_shared_from_t
   void close() {
     if (closed()) return;
     phase_ = Phase::kClosed;
-    if (const auto exchange = std::exchange(exchange_, nullptr)) exchange->client_left();
+    if (const auto exchange = std::exchange(exchange_, nullptr)) exchange->client_left(true);
     asio::error_code ignored;
     socket_.close(ignored);
     timer_.cancel();

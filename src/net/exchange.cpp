@@ -24,8 +24,8 @@ Exchange::Exchange(Request request, Traits traits, Steady::time_point deadline, 
 void Exchange::run(const Handler& handler) {
   const std::string target = request_.path;
   const Deadline deadline(deadline_, stop_.get_token());
-  // Nobody waits any more for what stood in the queue too long.
-  if (!deadline.cancelled().stop_requested()) {
+  // Nobody waits any more for what stood in the queue too long. One that has only said that it sends no more does wait.
+  if (!gone_) {
     try {
       handler.handle(std::move(request_), traits_.streamed ? this : nullptr, *this, deadline);
     } catch (const std::exception& error) {
@@ -240,7 +240,8 @@ bool Exchange::take_wants_body() {
   return std::exchange(wants_body_, false);
 }
 
-void Exchange::client_left() {
+void Exchange::client_left(bool gone) {
+  if (gone) gone_ = true;
   // First, so that a handler whose write() failed finds its deadline cancelled.
   stop_.request_stop();
   {

@@ -5,6 +5,7 @@
 // limits::kBodyBufferBytes and limits::kWriteBufferBytes (one piece of kPiece bytes may stand above the limit).
 // Knows no socket: `wake` tells the I/O thread that there is something to do.
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -61,7 +62,8 @@ class Exchange final : public BodyReader, public ResponseWriter {
   // True once: the handler waits for a body that the client holds back until it is asked (100-continue).
   [[nodiscard]] bool take_wants_body();
   // Whoever reads the answer is gone: cancels the handler's deadline, fails its calls.
-  void client_left();
+  // `gone`: nothing can be sent any more; a handler that has not begun is not called then.
+  void client_left(bool gone);
   // The answer must say that the connection closes after it, if its head is not yet written.
   void close_after();
   // What was said in the head, once there is one.
@@ -77,6 +79,7 @@ class Exchange final : public BodyReader, public ResponseWriter {
   const Steady::time_point deadline_;
   const std::function<void()> wake_;
   std::stop_source stop_;
+  std::atomic<bool> gone_ = false;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

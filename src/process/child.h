@@ -1,7 +1,7 @@
 #pragma once
 
-// Child processes with limits. A child gets only the descriptors handed to it, a small environment, its own process group
-// and PR_SET_PDEATHSIG; its death is an event (ChildExit), its log goes to a file. Thread-safe.
+// Child processes with limits. A child gets only the descriptors handed to it, a small environment, its own process
+// group and PR_SET_PDEATHSIG; its death is an event (ChildExit), its log goes to a file. Thread-safe.
 
 #include <chrono>
 #include <cstdint>
@@ -25,16 +25,16 @@ struct ChildLimits {
 
 struct ChildOptions {
   std::filesystem::path program;
-  std::vector<std::string> arguments;               // without argv[0]; never secrets: others see them
-  std::map<std::string, std::string> environment;   // the whole of it
-  std::filesystem::path log_file;                   // stdout and stderr, appended, cut at 16 MiB; empty: /dev/null
-  std::filesystem::path working_folder;             // empty: "/"
-  int hand_over = -1;                               // a descriptor that becomes the child's descriptor 3; closed here
+  std::vector<std::string> arguments;              // without argv[0]; never secrets: others see them
+  std::map<std::string, std::string> environment;  // the whole of it
+  std::filesystem::path log_file;                  // stdout and stderr, appended, cut at 16 MiB; empty: /dev/null
+  std::filesystem::path working_folder;            // empty: "/"
+  int hand_over = -1;                              // a descriptor that becomes the child's descriptor 3; closed here
   ChildLimits limits;
 };
 
 struct ChildExit {
-  int code = 0;    // exit code, when signal == 0
+  int code = 0;  // exit code, when signal == 0
   int signal = 0;
   [[nodiscard]] bool ok() const { return code == 0 && signal == 0; }
   [[nodiscard]] std::string text() const;  // "exit code 3", "signal 6 (Aborted)"
@@ -51,8 +51,8 @@ class Child {
   [[nodiscard]] int pid() const;
   // nullopt while running; waits up to `wait`.
   std::optional<ChildExit> wait_for(std::chrono::milliseconds wait);
-  void terminate();  // SIGTERM to its group
-  void kill();       // SIGKILL to its group
+  void terminate();                                    // SIGTERM to its group
+  void kill();                                         // SIGKILL to its group
   [[nodiscard]] std::uint64_t resident_bytes() const;  // 0 when gone
 
  private:

@@ -20,13 +20,16 @@ namespace {
 
 // Lucene's list for English: words so common that they only lengthen postings.
 constexpr std::array<std::string_view, 33> kStopWords = {
-    "a",  "an", "and", "are", "as",    "at",   "be",   "but",   "by",    "for",  "if",   "in",  "into", "is",  "it",   "no", "not",
-    "of", "on", "or",  "such", "that", "the",  "their", "then", "there", "these", "they", "this", "to", "was", "will", "with"};
+    "a",   "an",    "and",  "are",   "as",    "at",   "be",   "but", "by",  "for",  "if",
+    "in",  "into",  "is",   "it",    "no",    "not",  "of",   "on",  "or",  "such", "that",
+    "the", "their", "then", "there", "these", "they", "this", "to",  "was", "will", "with"};
 
 // A longer run without a break (base64, a hash) is data, not a word: its beginning is enough to find it.
 constexpr std::size_t kTermBytes = 96;
 
-bool is_stop_word(std::string_view term) { return std::ranges::binary_search(kStopWords, term); }
+bool is_stop_word(std::string_view term) {
+  return std::ranges::binary_search(kStopWords, term);
+}
 
 int icu_major() {
   UVersionInfo version;
@@ -81,14 +84,15 @@ struct Analyzer::Impl {
     if (folded.empty() || is_stop_word(folded)) return;
     const bool letters = std::ranges::none_of(folded, [](char c) { return (c >= '0' && c <= '9') || c == '_'; });
     if (!letters) return on_term(folded);
-    const sb_symbol* stem = sb_stemmer_stem(stemmer, reinterpret_cast<const sb_symbol*>(folded.data()),
-                                            static_cast<int>(folded.size()));
+    const sb_symbol* stem =
+        sb_stemmer_stem(stemmer, reinterpret_cast<const sb_symbol*>(folded.data()), static_cast<int>(folded.size()));
     LAKELOOP_CHECK(stem != nullptr);
     on_term({reinterpret_cast<const char*>(stem), static_cast<std::size_t>(sb_stemmer_length(stemmer))});
   }
 
   // Where an identifier falls into parts: at '_', '.', ':' and between lower and upper case ("HashMap", "HTTPServer").
-  void part_bounds(const icu::UnicodeString& text, int32_t begin, int32_t end, std::vector<std::pair<int32_t, int32_t>>& into) {
+  void part_bounds(const icu::UnicodeString& text, int32_t begin, int32_t end,
+                   std::vector<std::pair<int32_t, int32_t>>& into) {
     into.clear();
     int32_t start = begin;
     const auto close = [&](int32_t at) {

@@ -1,9 +1,9 @@
 #pragma once
 
-// Text to search terms: Unicode word segmentation (UAX #29, by ICU), NFKC case folding, Snowball's English stemmer (Porter2)
-// and a small stop list. Identifiers of code are found whole and by their parts: "HashMap" gives hashmap, hash, map;
-// "foo_bar" gives foo_bar, foo, bar. Documents and queries must pass through the same version: it is kept in the manifest.
-// One Analyzer belongs to one thread; it is costly to make and cheap to keep.
+// Text to search terms: Unicode word segmentation (UAX #29, by ICU), NFKC case folding, Snowball's English stemmer
+// (Porter2) and a small stop list. Identifiers of code are found whole and by their parts: "HashMap" gives hashmap,
+// hash, map; "foo_bar" gives foo_bar, foo, bar. Documents and queries must pass through the same version: it is kept in
+// the manifest. One Analyzer belongs to one thread; it is costly to make and cheap to keep.
 
 #include <functional>
 #include <memory>

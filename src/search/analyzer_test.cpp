@@ -8,7 +8,9 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-std::vector<std::string> terms(std::string_view text) { return thread_analyzer().terms(text); }
+std::vector<std::string> terms(std::string_view text) {
+  return thread_analyzer().terms(text);
+}
 
 TEST(Analyzer, StemsFoldsAndDropsStopWords) {
   EXPECT_THAT(terms("The Aeroelastic models of HEATED, high-speed aircraft."),
@@ -42,7 +44,9 @@ TEST(Analyzer, OddInputEnds) {
   EXPECT_LT(one[0].size(), 128U);
 }
 
-TEST(Analyzer, VersionNamesItsParts) { EXPECT_THAT(Analyzer::version(), testing::StartsWith("en-1/icu")); }
+TEST(Analyzer, VersionNamesItsParts) {
+  EXPECT_THAT(Analyzer::version(), testing::StartsWith("en-1/icu"));
+}
 
 }  // namespace
 }  // namespace lakeloop::search

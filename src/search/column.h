@@ -1,7 +1,7 @@
 #pragma once
 
-// One stored column of a segment, by type: 64-bit integers (also dates, timestamps, booleans), doubles, text (also decimals and
-// binary), or compact JSON for arrays, structs and maps. Read in place from the mapped file.
+// One stored column of a segment, by type: 64-bit integers (also dates, timestamps, booleans), doubles, text (also
+// decimals and binary), or compact JSON for arrays, structs and maps. Read in place from the mapped file.
 
 #include <cstdint>
 #include <span>

@@ -1,5 +1,5 @@
-// Retrieval quality on Cranfield (1,400 abstracts, 225 queries, binary relevance). Reference: BM25 1.2/.75 with Porter stems and
-// Lucene's stop list gives nDCG@10 .3750; ours differs in word breaking and in the stemmer (Porter2).
+// Retrieval quality on Cranfield (1,400 abstracts, 225 queries, binary relevance). Reference: BM25 1.2/.75 with Porter
+// stems and Lucene's stop list gives nDCG@10 .3750; ours differs in word breaking and in the stemmer (Porter2).
 
 #include <gtest/gtest.h>
 
@@ -41,8 +41,9 @@ TEST(Cranfield, Bm25MatchesTheReference) {
 
   std::vector<delta::Row> rows;
   for (const std::string_view block : blocks(documents, "<doc>", "</doc>")) {
-    rows.push_back(chunk_row(std::string(trim(between(block, "<docno>", "</docno>"))),
-                             std::string(between(block, "<title>", "</title>")) + "\n" + std::string(between(block, "<text>", "</text>"))));
+    rows.push_back(chunk_row(
+        std::string(trim(between(block, "<docno>", "</docno>"))),
+        std::string(between(block, "<title>", "</title>")) + "\n" + std::string(between(block, "<text>", "</text>"))));
   }
   ASSERT_EQ(rows.size(), 1400U);
   std::map<int, std::set<std::string>> relevant;  // by ordinal of the topic
@@ -67,8 +68,10 @@ TEST(Cranfield, Bm25MatchesTheReference) {
     const std::string query(between(topic, "<title>", "</title>"));
     double gain = 0, ideal = 0;
     const auto found = keys(rank(*index.view(), text_request(query, 10)));
-    for (std::size_t i = 0; i < found.size(); ++i) gain += good.contains(found[i]) ? 1 / std::log2(static_cast<double>(i) + 2) : 0;
-    for (std::size_t i = 0; i < std::min<std::size_t>(10, good.size()); ++i) ideal += 1 / std::log2(static_cast<double>(i) + 2);
+    for (std::size_t i = 0; i < found.size(); ++i)
+      gain += good.contains(found[i]) ? 1 / std::log2(static_cast<double>(i) + 2) : 0;
+    for (std::size_t i = 0; i < std::min<std::size_t>(10, good.size()); ++i)
+      ideal += 1 / std::log2(static_cast<double>(i) + 2);
     total += ideal > 0 ? gain / ideal : 0;
   }
   EXPECT_EQ(queries, 225);

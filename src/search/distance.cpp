@@ -22,8 +22,8 @@ float dot_product_portable(const float* a, const float* b, std::size_t dimension
 
 #if defined(__x86_64__)
 
-// The instruction set is named per function, not per file: flags for a whole file would also compile inline functions of the
-// standard library with them, and the linker might keep those copies for CPUs that lack the instructions.
+// The instruction set is named per function, not per file: flags for a whole file would also compile inline functions
+// of the standard library with them, and the linker might keep those copies for CPUs that lack the instructions.
 namespace {
 
 __attribute__((target("avx2,fma"))) float dot_product_avx2(const float* a, const float* b, std::size_t dimension) {
@@ -72,7 +72,9 @@ DotProduct dot_product() {
 
 #else
 
-DotProduct dot_product() { return &dot_product_portable; }
+DotProduct dot_product() {
+  return &dot_product_portable;
+}
 
 #endif
 

@@ -14,7 +14,9 @@ namespace {
 
 enum class Truth : std::uint8_t { kFalse, kUnknown, kTrue };
 
-Truth truth(bool value) { return value ? Truth::kTrue : Truth::kFalse; }
+Truth truth(bool value) {
+  return value ? Truth::kTrue : Truth::kFalse;
+}
 
 Truth negate(Truth value) {
   return value == Truth::kUnknown ? value : truth(value == Truth::kFalse);
@@ -23,8 +25,8 @@ Truth negate(Truth value) {
 // A cell without NULL: what a column or an element of an array holds.
 using Cell = std::variant<std::int64_t, double, std::string_view>;
 
-// Exact also where an integer has more than 53 bits: long double has 64 on this platform; elsewhere integers of that size lose
-// their last bits against a fraction only.
+// Exact also where an integer has more than 53 bits: long double has 64 on this platform; elsewhere integers of that
+// size lose their last bits against a fraction only.
 std::partial_ordering compare(const Cell& cell, const FilterValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&cell)) {
     if (const auto* other = std::get_if<std::string>(&value)) return text->compare(*other) <=> 0;
@@ -38,8 +40,10 @@ std::partial_ordering compare(const Cell& cell, const FilterValue& value) {
   const auto* a = std::get_if<std::int64_t>(&cell);
   const auto* b = std::get_if<std::int64_t>(&value);
   if (a != nullptr && b != nullptr) return *a <=> *b;
-  const long double left = a != nullptr ? static_cast<long double>(*a) : static_cast<long double>(std::get<double>(cell));
-  const long double right = b != nullptr ? static_cast<long double>(*b) : static_cast<long double>(std::get<double>(value));
+  const long double left =
+      a != nullptr ? static_cast<long double>(*a) : static_cast<long double>(std::get<double>(cell));
+  const long double right =
+      b != nullptr ? static_cast<long double>(*b) : static_cast<long double>(std::get<double>(value));
   return left <=> right;
 }
 
@@ -168,7 +172,8 @@ class Evaluation {
 
 bool is_word_byte(char c) {
   const auto byte = static_cast<std::uint8_t>(c);
-  return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_';
+  return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+         byte == '_';
 }
 
 std::size_t code_point_size(char lead) {
@@ -204,7 +209,8 @@ bool like_pattern(std::string_view text, std::string_view pattern) {
         continue;
       }
       std::size_t literal = p;
-      if (pattern[p] == '\\' && p + 1 < pattern.size() && (pattern[p + 1] == '%' || pattern[p + 1] == '_' || pattern[p + 1] == '\\')) {
+      if (pattern[p] == '\\' && p + 1 < pattern.size() &&
+          (pattern[p + 1] == '%' || pattern[p + 1] == '_' || pattern[p + 1] == '\\')) {
         literal = p + 1;
       }
       if (pattern[literal] == text[t]) {

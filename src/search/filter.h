@@ -1,12 +1,13 @@
 #pragma once
 
-// Conditions on rows. Both grammars of the Vector Search API are compiled, against the columns' types, into one tree of typed
-// values; no value is ever pasted into text. A NULL makes a comparison unknown (SQL's three-valued logic), and only rows for
-// which the whole condition is true pass. NaN equals nothing, and is neither less nor greater. Errors are kInvalidArgument and name column or position.
+// Conditions on rows. Both grammars of the Vector Search API are compiled, against the columns' types, into one tree of
+// typed values; no value is ever pasted into text. A NULL makes a comparison unknown (SQL's three-valued logic), and
+// only rows for which the whole condition is true pass. NaN equals nothing, and is neither less nor greater. Errors are
+// kInvalidArgument and name column or position.
 //
 //   dict (filters_json)   {"c": v} equals, {"c": [v, w]} one of, {"c": null} is NULL; "c NOT" the opposite of each;
-//                         "c <", "c <=", "c >", "c >="; "c LIKE" the value as whole words, or as a pattern where it holds '%';
-//                         "a OR b <": [v, w] any of its parts; keys are ANDed; a list of dicts is ANDed too
+//                         "c <", "c <=", "c >", "c >="; "c LIKE" the value as whole words, or as a pattern where it
+//                         holds '%'; "a OR b <": [v, w] any of its parts; keys are ANDed; a list of dicts is ANDed too
 //   filter_string         = != <> < <= > >= IN, NOT IN, LIKE, NOT LIKE, IS [NOT] NULL, AND, OR, NOT, parentheses;
 //                         'text' with '' for a quote, numbers, TRUE, FALSE, DATE '...', TIMESTAMP '...';
 //                         names plain, `quoted` or "quoted"
@@ -36,11 +37,11 @@ using FilterValue = std::variant<std::int64_t, double, std::string>;
 struct Condition {
   enum class Kind : std::uint8_t { kAnd, kOr, kNot, kCompare, kOneOf, kPattern, kWords, kIsNull, kConstantUnknown };
   Kind kind = Kind::kAnd;
-  std::vector<Condition> parts;      // of AND, OR, NOT
-  std::size_t column = 0;            // in the schema that it was compiled against
+  std::vector<Condition> parts;  // of AND, OR, NOT
+  std::size_t column = 0;        // in the schema that it was compiled against
   Comparison comparison = Comparison::kEqual;
-  std::vector<FilterValue> values;   // one, or the list of kOneOf
-  bool list_has_null = false;        // of kOneOf: `x IN (1, NULL)` is never false
+  std::vector<FilterValue> values;  // one, or the list of kOneOf
+  bool list_has_null = false;       // of kOneOf: `x IN (1, NULL)` is never false
 };
 
 // `filters`: an object, an array of objects, or null (passes every row).

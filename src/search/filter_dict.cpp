@@ -43,7 +43,8 @@ class DictCompiler {
   Condition object(const Json& filters) {
     Condition result;
     for (const auto& [key, value] : filters.members()) {
-      if (++conditions_ > kFilterConditions) throw Error(ErrorCode::kInvalidArgument, "a filter has at most {} conditions", kFilterConditions);
+      if (++conditions_ > kFilterConditions)
+        throw Error(ErrorCode::kInvalidArgument, "a filter has at most {} conditions", kFilterConditions);
       result.parts.push_back(member(key, value));
     }
     return result;
@@ -58,7 +59,8 @@ class DictCompiler {
   }
 
   Condition single(std::string_view key, const Json& value, std::string_view whole) {
-    if (const auto column = delta::find_column(schema_, trim(key))) return clause(*column, Operator::kEquals, value, whole);
+    if (const auto column = delta::find_column(schema_, trim(key)))
+      return clause(*column, Operator::kEquals, value, whole);
     for (const auto& [suffix, op] : kOperators) {
       if (key.size() <= suffix.size() || !iequals(key.substr(key.size() - suffix.size()), suffix)) continue;
       const std::string_view name = trim(key.substr(0, key.size() - suffix.size()));
@@ -66,7 +68,8 @@ class DictCompiler {
       throw Error(ErrorCode::kInvalidArgument, "filter \"{}\": the index has no column \"{}\"", whole, name);
     }
     throw Error(ErrorCode::kInvalidArgument,
-                "filter \"{}\": neither a column of the index nor a column followed by NOT, <, <=, >, >= or LIKE", whole);
+                "filter \"{}\": neither a column of the index nor a column followed by NOT, <, <=, >, >= or LIKE",
+                whole);
   }
 
   Condition any_of(std::string_view key, const Json& value) {
@@ -78,7 +81,8 @@ class DictCompiler {
       from = at + 4;
     }
     if (!value.is_array() || value.size() != names.size()) {
-      throw Error(ErrorCode::kInvalidArgument, "filter \"{}\": give a list of {} values, one for each part", key, names.size());
+      throw Error(ErrorCode::kInvalidArgument, "filter \"{}\": give a list of {} values, one for each part", key,
+                  names.size());
     }
     Condition result;
     result.kind = Condition::Kind::kOr;
@@ -118,7 +122,8 @@ class DictCompiler {
       result.values.push_back(filter_value(schema_[column], value, where));
       return result;
     }
-    if (value.size() > kFilterValues) throw Error(ErrorCode::kInvalidArgument, "a list has at most {} values{}", kFilterValues, where);
+    if (value.size() > kFilterValues)
+      throw Error(ErrorCode::kInvalidArgument, "a list has at most {} values{}", kFilterValues, where);
     Condition result = leaf(Condition::Kind::kOneOf, column);
     for (const Json& item : value.items()) {
       if (item.is_null()) {
@@ -132,7 +137,8 @@ class DictCompiler {
 
   Condition like(std::size_t column, const Json& value, std::string_view where) {
     if (value.is_array()) {
-      if (value.size() > kFilterValues) throw Error(ErrorCode::kInvalidArgument, "a list has at most {} values{}", kFilterValues, where);
+      if (value.size() > kFilterValues)
+        throw Error(ErrorCode::kInvalidArgument, "a list has at most {} values{}", kFilterValues, where);
       Condition any;
       any.kind = Condition::Kind::kOr;
       for (const Json& item : value.items()) any.parts.push_back(like(column, item.is_array() ? Json() : item, where));
@@ -157,12 +163,14 @@ Condition compile_filters(const Json& filters, const delta::Schema& schema) {
   Condition all;
   if (filters.is_array()) {
     for (const Json& part : filters.items()) {
-      if (!part.is_object()) throw Error(ErrorCode::kInvalidArgument, "filters: a list must hold objects, not a {}", part.type_name());
+      if (!part.is_object())
+        throw Error(ErrorCode::kInvalidArgument, "filters: a list must hold objects, not a {}", part.type_name());
       all.parts.push_back(compiler.object(part));
     }
     return all;
   }
-  throw Error(ErrorCode::kInvalidArgument, "filters must be an object or a list of objects, not a {}", filters.type_name());
+  throw Error(ErrorCode::kInvalidArgument, "filters must be an object or a list of objects, not a {}",
+              filters.type_name());
 }
 
 }  // namespace lakeloop::search

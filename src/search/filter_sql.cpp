@@ -23,9 +23,9 @@ enum class TokenKind : std::uint8_t { kWord, kName, kText, kNumber, kSymbol, kEn
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
-  std::string text;      // of a word as written, of a quoted name or text without its quotes
-  Json value;            // of a literal
-  std::size_t begin = 0; // byte
+  std::string text;       // of a word as written, of a quoted name or text without its quotes
+  Json value;             // of a literal
+  std::size_t begin = 0;  // byte
 };
 
 class Lexer {
@@ -40,7 +40,8 @@ class Lexer {
     const char c = text_[at_];
     if (c == '\'') return quoted(token, '\'', TokenKind::kText);
     if (c == '`' || c == '"') return quoted(token, c, TokenKind::kName);
-    if (is_digit(c) || ((c == '-' || c == '+' || c == '.') && at_ + 1 < text_.size() && (is_digit(text_[at_ + 1]) || text_[at_ + 1] == '.'))) {
+    if (is_digit(c) || ((c == '-' || c == '+' || c == '.') && at_ + 1 < text_.size() &&
+                        (is_digit(text_[at_ + 1]) || text_[at_ + 1] == '.'))) {
       return number(token);
     }
     if (is_word(c)) {
@@ -62,7 +63,8 @@ class Lexer {
 
   // Positions are counted in characters from 1, as an editor shows them.
   [[noreturn]] void fail(std::size_t byte, std::string_view what) const {
-    throw Error(ErrorCode::kInvalidArgument, "filter_string, position {}: {}", codec::count_code_points(text_.substr(0, byte)) + 1, what);
+    throw Error(ErrorCode::kInvalidArgument, "filter_string, position {}: {}",
+                codec::count_code_points(text_.substr(0, byte)) + 1, what);
   }
   [[nodiscard]] std::string where(std::size_t byte) const {
     return format(" (filter_string, position {})", codec::count_code_points(text_.substr(0, byte)) + 1);
@@ -137,8 +139,12 @@ class Parser {
  private:
   [[noreturn]] void fail(std::string_view what) const { lexer_.fail(token_.begin, what); }
   void advance() { token_ = lexer_.next(); }
-  [[nodiscard]] bool is_word(std::string_view word) const { return token_.kind == TokenKind::kWord && iequals(token_.text, word); }
-  [[nodiscard]] bool is_symbol(std::string_view symbol) const { return token_.kind == TokenKind::kSymbol && token_.text == symbol; }
+  [[nodiscard]] bool is_word(std::string_view word) const {
+    return token_.kind == TokenKind::kWord && iequals(token_.text, word);
+  }
+  [[nodiscard]] bool is_symbol(std::string_view symbol) const {
+    return token_.kind == TokenKind::kSymbol && token_.text == symbol;
+  }
   bool take_word(std::string_view word) {
     if (!is_word(word)) return false;
     advance();
@@ -211,14 +217,16 @@ class Parser {
 
   void compare(Condition& result) {
     static constexpr std::pair<std::string_view, Comparison> kSymbols[] = {
-        {"=", Comparison::kEqual}, {"!=", Comparison::kNotEqual},  {"<>", Comparison::kNotEqual},    {"<", Comparison::kLess},
-        {"<=", Comparison::kLessEqual}, {">", Comparison::kGreater}, {">=", Comparison::kGreaterEqual}};
+        {"=", Comparison::kEqual},        {"!=", Comparison::kNotEqual},  {"<>", Comparison::kNotEqual},
+        {"<", Comparison::kLess},         {"<=", Comparison::kLessEqual}, {">", Comparison::kGreater},
+        {">=", Comparison::kGreaterEqual}};
     std::optional<Comparison> found;
     for (const auto& [symbol, comparison] : kSymbols) {
       if (is_symbol(symbol)) found = comparison;
     }
     if (!found) fail("expected =, !=, <, <=, >, >=, IN, LIKE or IS");
-    if (*found != Comparison::kEqual && *found != Comparison::kNotEqual) require_order(schema_[result.column], lexer_.where(token_.begin));
+    if (*found != Comparison::kEqual && *found != Comparison::kNotEqual)
+      require_order(schema_[result.column], lexer_.where(token_.begin));
     advance();
     result.kind = Condition::Kind::kCompare;
     result.comparison = *found;
@@ -274,7 +282,8 @@ class Parser {
 
 Condition compile_filter_string(std::string_view text, const delta::Schema& schema) {
   if (trim(text).empty()) return {};
-  if (text.size() > kFilterTextBytes) throw Error(ErrorCode::kInvalidArgument, "filter_string is limited to {} bytes", kFilterTextBytes);
+  if (text.size() > kFilterTextBytes)
+    throw Error(ErrorCode::kInvalidArgument, "filter_string is limited to {} bytes", kFilterTextBytes);
   if (!codec::is_valid_utf8(text)) throw Error(ErrorCode::kInvalidArgument, "filter_string is not valid UTF-8");
   return Parser(text, schema).parse();
 }

@@ -27,7 +27,9 @@ class FilterTest : public testing::Test {
     rows.for_each([&](std::uint32_t row) { keys.push_back(segment_->key(row)); });
     return keys;
   }
-  std::vector<std::string> dict(std::string_view json) { return pass(compile_filters(Json::parse(json), chunk_schema())); }
+  std::vector<std::string> dict(std::string_view json) {
+    return pass(compile_filters(Json::parse(json), chunk_schema()));
+  }
   std::vector<std::string> sql(std::string_view text) { return pass(compile_filter_string(text, chunk_schema())); }
   std::string error(std::string_view text) {
     try {
@@ -57,7 +59,8 @@ TEST_F(FilterTest, DictGrammar) {
   for (std::size_t i = 3; i < nulls.size(); ++i) nulls[i] = {};
   auto arrays = chunk_row("d", "delta lake tables", "blue", 4);
   arrays[8] = Json::array({"x", "y"});
-  load({chunk_row("a", "alpha HashMap", "red", 1), chunk_row("b", "beta, hash", "blue", 2), chunk_row("c", "gamma", "red", 3), arrays, nulls});
+  load({chunk_row("a", "alpha HashMap", "red", 1), chunk_row("b", "beta, hash", "blue", 2),
+        chunk_row("c", "gamma", "red", 3), arrays, nulls});
 
   EXPECT_THAT(dict("{}"), ElementsAre("a", "b", "c", "d", "e"));
   EXPECT_THAT(dict(R"({"tag": "red"})"), ElementsAre("a", "c"));
@@ -133,8 +136,20 @@ TEST_F(FilterTest, ErrorsNamePositionOrColumn) {
 }
 
 TEST_F(FilterTest, HostileValuesFindExactlyTheirOwnRow) {
-  const std::vector<std::string> values = {"A \"test\"",  "it's",        "back\\slash", "two\nlines", "\u8272 \U0001F680", "100%_x", "100 ab",
-                                           "' OR 1=1 --", "x' OR 'a'='a", "\\%",         "--",         "a`b",               ";",      "\\"};
+  const std::vector<std::string> values = {"A \"test\"",
+                                           "it's",
+                                           "back\\slash",
+                                           "two\nlines",
+                                           "\u8272 \U0001F680",
+                                           "100%_x",
+                                           "100 ab",
+                                           "' OR 1=1 --",
+                                           "x' OR 'a'='a",
+                                           "\\%",
+                                           "--",
+                                           "a`b",
+                                           ";",
+                                           "\\"};
   std::vector<delta::Row> rows;
   for (const std::string& value : values) rows.push_back(chunk_row(value, value, value));
   auto empty = chunk_row("the empty one", "", "");

@@ -49,8 +49,8 @@ FilterValue filter_value(const delta::Field& column, const Json& value, std::str
         const auto at = parse_timestamp(value.as_string());
         if (!at) {
           throw Error(ErrorCode::kInvalidArgument,
-                      "column {} is of type {}; write the value as 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ssZ'{}", column.name,
-                      column.type.text(), where);
+                      "column {} is of type {}; write the value as 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ssZ'{}",
+                      column.name, column.type.text(), where);
         }
         return type.kind == kDate ? std::int64_t{days_since_epoch(*at)} : at->micros;
       }
@@ -59,7 +59,8 @@ FilterValue filter_value(const delta::Field& column, const Json& value, std::str
     case kStruct:
     case kArray:
     case kMap:
-      throw Error(ErrorCode::kInvalidArgument, "column {} of type {} cannot be filtered{}", column.name, column.type.text(), where);
+      throw Error(ErrorCode::kInvalidArgument, "column {} of type {} cannot be filtered{}", column.name,
+                  column.type.text(), where);
   }
   wrong_type(column, value, where);
 }
@@ -67,7 +68,8 @@ FilterValue filter_value(const delta::Field& column, const Json& value, std::str
 std::string filter_pattern(const delta::Field& column, const Json& value, bool limit, std::string_view where) {
   const delta::TypeKind kind = compared_type(column).kind;
   if (kind != delta::TypeKind::kString) {
-    throw Error(ErrorCode::kInvalidArgument, "LIKE needs a text column; {} is of type {}{}", column.name, column.type.text(), where);
+    throw Error(ErrorCode::kInvalidArgument, "LIKE needs a text column; {} is of type {}{}", column.name,
+                column.type.text(), where);
   }
   if (!value.is_string()) wrong_type(column, value, where);
   if (limit && value.as_string().size() > kPatternBytes) {
@@ -79,8 +81,8 @@ std::string filter_pattern(const delta::Field& column, const Json& value, bool l
 void require_order(const delta::Field& column, std::string_view where) {
   const delta::TypeKind kind = column.type.kind;
   if (kind == delta::TypeKind::kArray || kind == delta::TypeKind::kBoolean || kind == delta::TypeKind::kBinary) {
-    throw Error(ErrorCode::kInvalidArgument, "column {} of type {} has no order: use =, != or IN{}", column.name, column.type.text(),
-                where);
+    throw Error(ErrorCode::kInvalidArgument, "column {} of type {} has no order: use =, != or IN{}", column.name,
+                column.type.text(), where);
   }
 }
 

@@ -7,7 +7,8 @@
 
 namespace lakeloop::search {
 
-TemporaryFolder::TemporaryFolder() : path_(std::filesystem::temp_directory_path() / ("lakeloop-search-" + random_hex(8))) {
+TemporaryFolder::TemporaryFolder()
+    : path_(std::filesystem::temp_directory_path() / ("lakeloop-search-" + random_hex(8))) {
   std::filesystem::create_directories(path_);
 }
 
@@ -37,10 +38,20 @@ delta::Schema chunk_schema() {
   return schema;
 }
 
-Layout chunk_layout() { return {"id", {"text"}, "text", "section"}; }
+Layout chunk_layout() {
+  return {"id", {"text"}, "text", "section"};
+}
 
 delta::Row chunk_row(std::string id, std::string text, std::string tag, std::int64_t n) {
-  return {Json(std::move(id)), Json(std::move(text)), {}, Json(std::move(tag)), n, static_cast<double>(n) / 2, n % 2 == 0, n, Json::array({"x"})};
+  return {Json(std::move(id)),
+          Json(std::move(text)),
+          {},
+          Json(std::move(tag)),
+          n,
+          static_cast<double>(n) / 2,
+          n % 2 == 0,
+          n,
+          Json::array({"x"})};
 }
 
 std::vector<float> bag_of_words(std::string_view text, std::size_t dimension) {
@@ -53,7 +64,9 @@ std::vector<float> bag_of_words(std::string_view text, std::size_t dimension) {
   return vector;
 }
 
-EmbeddingModel test_model(std::int64_t dimension, std::string sha256) { return {"bag-of-words", std::move(sha256), dimension}; }
+EmbeddingModel test_model(std::int64_t dimension, std::string sha256) {
+  return {"bag-of-words", std::move(sha256), dimension};
+}
 
 std::size_t embed_all(Index& index, const EmbeddingModel& model) {
   std::size_t total = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
-// For the tests of this module: folders that vanish, chunk rows, a deterministic embedding, and the oracle of every ranking.
+// For the tests of this module: folders that vanish, chunk rows, a deterministic embedding, and the oracle of every
+// ranking.
 
 #include <filesystem>
 #include <string>

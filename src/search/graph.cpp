@@ -20,8 +20,9 @@ namespace {
 constexpr std::size_t kLinks = 16;         // M of the HNSW paper
 constexpr std::size_t kBuildEffort = 200;  // efConstruction
 
-// What the graph keeps for a point: its rank in the vector part, so that vectors stay in the mapped file and are not held
-// twice. A query is no point; it goes in as a pointer with the top bit set, which no rank and no user-space address has.
+// What the graph keeps for a point: its rank in the vector part, so that vectors stay in the mapped file and are not
+// held twice. A query is no point; it goes in as a pointer with the top bit set, which no rank and no user-space
+// address has.
 using Point = std::uint64_t;
 constexpr Point kPointerBit = Point{1} << 63;
 
@@ -63,7 +64,9 @@ class Allowed : public hnswlib::BaseFilterFunctor {
   const std::function<bool(std::size_t)>& allowed_;
 };
 
-std::filesystem::path checksum_path(const std::filesystem::path& path) { return path.string() + ".crc32c"; }
+std::filesystem::path checksum_path(const std::filesystem::path& path) {
+  return path.string() + ".crc32c";
+}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A navigable small-world graph (HNSW, by hnswlib) over one vector part, for segments too large to scan. It is an accelerator
-// only: built in the background, rebuilt at will; the exact scan is its oracle. Searching is thread-safe.
+// A navigable small-world graph (HNSW, by hnswlib) over one vector part, for segments too large to scan. It is an
+// accelerator only: built in the background, rebuilt at will; the exact scan is its oracle. Searching is thread-safe.
 
 #include <cstdint>
 #include <filesystem>
@@ -21,8 +21,8 @@ struct Neighbour {
 
 class Graph {
  public:
-  // Inserts one vector after another (about 700 a second and core at 384 dimensions) and writes the file. Returns false, and
-  // leaves no file, when stopped. `path` gets the graph and path + ".crc32c" its checksum.
+  // Inserts one vector after another (about 700 a second and core at 384 dimensions) and writes the file. Returns
+  // false, and leaves no file, when stopped. `path` gets the graph and path + ".crc32c" its checksum.
   static bool build(const VectorPart& part, const std::filesystem::path& path, const std::stop_token& stop);
   // kDataLoss when damaged or made for another number of vectors.
   static std::shared_ptr<const Graph> open(const std::filesystem::path& path, std::shared_ptr<const VectorPart> part);

@@ -16,7 +16,9 @@ namespace lakeloop::search {
 namespace {
 
 std::string layout_text(const Layout& layout) {
-  return Json::array({layout.primary_key, Json::strings(layout.text_columns), layout.embedding_column, layout.context_column}).dump();
+  return Json::array(
+             {layout.primary_key, Json::strings(layout.text_columns), layout.embedding_column, layout.context_column})
+      .dump();
 }
 
 // What of a damaged set is whole: its vectors need not be computed again.
@@ -93,7 +95,8 @@ void Index::open_folder() {
     view_ = empty;
     if (manifest) donor_ = salvage(folder_, *manifest);
   }
-  if (!problem_.empty()) log_warning("search_index_unusable", {{"folder", folder_.filename().string()}, {"reason", problem_}});
+  if (!problem_.empty())
+    log_warning("search_index_unusable", {{"folder", folder_.filename().string()}, {"reason", problem_}});
 }
 
 void Index::remove_unnamed(const Manifest& manifest) {
@@ -118,7 +121,9 @@ std::string Index::problem() const {
   return problem_;
 }
 
-void Index::on_publish(std::function<void()> call) { on_publish_ = std::move(call); }
+void Index::on_publish(std::function<void()> call) {
+  on_publish_ = std::move(call);
+}
 
 std::string Index::new_file(Prepared& prepared, std::string_view suffix) {
   std::string name = format("{:012}.{}", next_file_.fetch_add(1), suffix);
@@ -137,7 +142,8 @@ bool Index::publish(Prepared& prepared, const std::function<bool(const View&, Ma
     std::vector<std::string> given_up;
     for (SegmentFiles& segment : next.segments) {
       std::erase_if(segment.vectors, [&](const VectorFile& part) {
-        const bool kept = (next.model && part.model_id == next.model->id()) || (next.next && part.model_id == next.next->id());
+        const bool kept =
+            (next.model && part.model_id == next.model->id()) || (next.next && part.model_id == next.next->id());
         if (!kept) given_up.push_back(part.file);
         return !kept;
       });
@@ -165,7 +171,8 @@ bool Index::publish(Prepared& prepared, const std::function<bool(const View&, Ma
   return true;
 }
 
-std::vector<SegmentFiles> Index::write_segments(const RowChanges& changes, const View& vectors_from, Prepared& prepared) {
+std::vector<SegmentFiles> Index::write_segments(const RowChanges& changes, const View& vectors_from,
+                                                Prepared& prepared) {
   std::vector<SegmentFiles> result;
   std::optional<SegmentBuilder> builder;
   const auto close = [&] {

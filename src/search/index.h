@@ -1,11 +1,12 @@
 #pragma once
 
-// The engine of one index: a folder of immutable files under a manifest. Readers take a View; writers prepare files and publish
-// a new manifest. Every change is atomic and durable when its call returns. Thread-safe; changes of rows, merges and vectors may
-// be prepared at the same time and are published one after another.
+// The engine of one index: a folder of immutable files under a manifest. Readers take a View; writers prepare files and
+// publish a new manifest. Every change is atomic and durable when its call returns. Thread-safe; changes of rows,
+// merges and vectors may be prepared at the same time and are published one after another.
 //
-// An index that cannot be read (damage, other analyzer, other layout) opens empty, with the reason in `problem()`: the owner
-// rebuilds it from its table. Vectors of files that are whole are kept aside and used again (by content and model).
+// An index that cannot be read (damage, other analyzer, other layout) opens empty, with the reason in `problem()`: the
+// owner rebuilds it from its table. Vectors of files that are whole are kept aside and used again (by content and
+// model).
 
 #include <atomic>
 #include <cstdint>
@@ -26,11 +27,11 @@
 namespace lakeloop::search {
 
 struct IndexOptions {
-  std::uint32_t segment_rows = 131'072;                    // a segment is closed at this size
+  std::uint32_t segment_rows = 131'072;  // a segment is closed at this size
   std::size_t segment_bytes = std::size_t{512} << 20;
-  std::size_t merge_at = 8;                                // more segments than this are merged
-  std::uint32_t graph_rows = 20'000;                       // from here on a segment gets a graph
-  std::size_t vector_parts = 8;                            // more parts of one segment than this are joined
+  std::size_t merge_at = 8;           // more segments than this are merged
+  std::uint32_t graph_rows = 20'000;  // from here on a segment gets a graph
+  std::size_t vector_parts = 8;       // more parts of one segment than this are joined
 };
 
 // Keyed changes: a row, or nullopt where the key was deleted. Rows are in the order of `schema`.
@@ -84,9 +85,9 @@ class Index {
   // --- vectors
   // Up to `limit` texts without a vector by `model`.
   [[nodiscard]] std::vector<PendingText> pending(const EmbeddingModel& model, std::size_t limit) const;
-  // Attaches vectors (normalised here) to rows that still exist; a vector that has no direction or another dimension is refused
-  // with the row's key. The model becomes the serving one where there is none; beside another one it fills in unseen, and takes
-  // over when nothing is pending for it. Also to be called without results, to let it take over.
+  // Attaches vectors (normalised here) to rows that still exist; a vector that has no direction or another dimension is
+  // refused with the row's key. The model becomes the serving one where there is none; beside another one it fills in
+  // unseen, and takes over when nothing is pending for it. Also to be called without results, to let it take over.
   void attach(const EmbeddingModel& model, std::vector<VectorResult> results);
 
   // --- upkeep; each does one step and returns whether it did anything
@@ -105,7 +106,8 @@ class Index {
   std::vector<SegmentFiles> write_segments(const RowChanges& changes, const View& vectors_from, Prepared& prepared);
   void add_vectors(SegmentFiles& files, const View& from, Prepared& prepared);
   void set_dead(SegmentFiles& files, const RowSet& dead, Prepared& prepared);
-  // Runs `change` on a copy of the newest manifest, with the writer's lock held; writes and shows it unless it returns false.
+  // Runs `change` on a copy of the newest manifest, with the writer's lock held; writes and shows it unless it returns
+  // false.
   bool publish(Prepared& prepared, const std::function<bool(const View& now, Manifest& next)>& change);
   void remove_unnamed(const Manifest& manifest);
   [[nodiscard]] std::vector<std::string> merge_candidates(const View& view) const;

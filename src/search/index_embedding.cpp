@@ -21,18 +21,21 @@ bool is_fault_of_text(ErrorCode code) {
 
 EmbeddingModel model_of(gateway::InferenceEngine& engine) {
   const gateway::EngineInfo info = engine.info();
-  if (!info.state.empty() && info.state != "ready") throw Error(ErrorCode::kUnavailable, "the embedding model is not ready: {}", info.state);
+  if (!info.state.empty() && info.state != "ready")
+    throw Error(ErrorCode::kUnavailable, "the embedding model is not ready: {}", info.state);
   return {info.model, info.sha256, info.dimension};
 }
 
-// Embeds texts together; when the model refuses the batch for its content, one by one, so that one bad text costs only itself.
+// Embeds texts together; when the model refuses the batch for its content, one by one, so that one bad text costs only
+// itself.
 void embed(gateway::InferenceEngine& engine, std::vector<VectorResult*>& batch, const std::stop_token& stop) {
   std::vector<std::string> texts;
   for (const VectorResult* result : batch) texts.push_back(result->of.text);
   try {
     gateway::EmbeddingResult answer = engine.embed(texts, Deadline::after(limits::kEmbeddingTimeout, stop));
     if (answer.vectors.size() != texts.size()) {
-      throw Error(ErrorCode::kUpstream, "the embedding model answered {} texts with {} vectors", texts.size(), answer.vectors.size());
+      throw Error(ErrorCode::kUpstream, "the embedding model answered {} texts with {} vectors", texts.size(),
+                  answer.vectors.size());
     }
     for (std::size_t i = 0; i < batch.size(); ++i) batch[i]->vector = std::move(answer.vectors[i]);
   } catch (const Error& error) {
@@ -88,7 +91,9 @@ bool IndexSync::embed_pending(const std::stop_token& stop) {
       PendingText& text = pending[at];
       if (const float* known = view->vector_of_content(text.hash, model.id())) {
         // Known vectors have the length that was found for this model.
-        const EmbeddingModel& owner = view->manifest.model && view->manifest.model->id() == model.id() ? *view->manifest.model : *view->manifest.next;
+        const EmbeddingModel& owner = view->manifest.model && view->manifest.model->id() == model.id()
+                                          ? *view->manifest.model
+                                          : *view->manifest.next;
         round.push_back({std::move(text), {known, known + owner.dimension}, {}});
       } else {
         if (!made.contains(text.hash)) asked.try_emplace(text.hash, VectorResult{text, {}, {}});
@@ -117,16 +122,18 @@ std::vector<float> IndexSync::embed_query(const View& view, const std::string& t
   const auto engine = engines_.engine(record_.creator, record_.spec.embedding_endpoint);
   const EmbeddingModel model = model_of(*engine);
   if (view.manifest.model && view.manifest.model->id() != model.id()) {
-    throw Error(ErrorCode::kUnavailable, "the index holds vectors of {}, its endpoint now serves {}: it is being embedded again",
+    throw Error(ErrorCode::kUnavailable,
+                "the index holds vectors of {}, its endpoint now serves {}: it is being embedded again",
                 view.manifest.model->model, model.model);
   }
   gateway::EmbeddingResult answer = engine->embed({text}, deadline);
   if (answer.vectors.size() != 1) throw Error(ErrorCode::kUpstream, "the embedding model gave no vector for the query");
   std::vector<float> vector = std::move(answer.vectors[0]);
-  if (!normalize(vector)) throw Error(ErrorCode::kUpstream, "the embedding model gave a vector without direction for the query");
+  if (!normalize(vector))
+    throw Error(ErrorCode::kUpstream, "the embedding model gave a vector without direction for the query");
   if (view.manifest.model && static_cast<std::int64_t>(vector.size()) != view.manifest.model->dimension) {
-    throw Error(ErrorCode::kUpstream, "the embedding model gave {} numbers, the index holds vectors of {}", vector.size(),
-                view.manifest.model->dimension);
+    throw Error(ErrorCode::kUpstream, "the embedding model gave {} numbers, the index holds vectors of {}",
+                vector.size(), view.manifest.model->dimension);
   }
   return vector;
 }

@@ -73,7 +73,8 @@ bool Index::merge_segments() {
         if (part.model_id != model->id()) continue;
         for (std::size_t rank = 0; rank < part.part->size(); ++rank) {
           const std::uint32_t row = part.part->row(rank);
-          if (sources[i]->live->contains(row)) vectors.add(renumbered[i][row], {part.part->at(rank), part.part->dimension()});
+          if (sources[i]->live->contains(row))
+            vectors.add(renumbered[i][row], {part.part->at(rank), part.part->dimension()});
         }
         part.part->refused().for_each([&](std::uint32_t row) {
           if (sources[i]->live->contains(row)) vectors.refuse(renumbered[i][row]);
@@ -91,7 +92,8 @@ bool Index::merge_segments() {
     RowSet dead(total);
     std::size_t found = 0;
     for (const SegmentView& segment : now.segments) {
-      const auto source = std::ranges::find(sources, segment.files.file, [](const SegmentView* s) { return s->files.file; });
+      const auto source =
+          std::ranges::find(sources, segment.files.file, [](const SegmentView* s) { return s->files.file; });
       if (source == sources.end()) continue;
       ++found;
       const auto& numbers = renumbered[static_cast<std::size_t>(source - sources.begin())];

@@ -19,7 +19,8 @@ constexpr std::size_t kChangeBatch = 4096;
 constexpr std::size_t kStagedRows = 65'536;
 
 Layout layout_of(const IndexSpec& spec) {
-  return {spec.primary_key, spec.text_columns, spec.embedding_source_column, spec.embedding_source_column.empty() ? "" : spec.context_column};
+  return {spec.primary_key, spec.text_columns, spec.embedding_source_column,
+          spec.embedding_source_column.empty() ? "" : spec.context_column};
 }
 
 bool names(const std::vector<std::string>& list, std::string_view name) {
@@ -39,9 +40,13 @@ std::vector<std::size_t> places(const delta::Schema& wanted, const delta::Schema
 
 }  // namespace
 
-IndexSync::IndexSync(IndexRecord record, catalog::Catalog& catalog, gateway::EngineDirectory& engines, const std::filesystem::path& folder,
-                     IndexOptions options)
-    : record_(std::move(record)), catalog_(catalog), engines_(engines), folder_(folder), index_(folder, layout_of(record_.spec), options) {
+IndexSync::IndexSync(IndexRecord record, catalog::Catalog& catalog, gateway::EngineDirectory& engines,
+                     const std::filesystem::path& folder, IndexOptions options)
+    : record_(std::move(record)),
+      catalog_(catalog),
+      engines_(engines),
+      folder_(folder),
+      index_(folder, layout_of(record_.spec), options) {
   state_.note = index_.problem();
 }
 
@@ -54,9 +59,9 @@ delta::Schema IndexSync::stored_schema(const delta::Schema& table) const {
   const IndexSpec& spec = record_.spec;
   delta::Schema result;
   for (const delta::Field& field : table) {
-    const bool wanted = spec.columns_to_sync.empty() || names(spec.columns_to_sync, field.name) || iequals(field.name, spec.primary_key) ||
-                        iequals(field.name, spec.embedding_source_column) || iequals(field.name, spec.context_column) ||
-                        names(spec.text_columns, field.name);
+    const bool wanted = spec.columns_to_sync.empty() || names(spec.columns_to_sync, field.name) ||
+                        iequals(field.name, spec.primary_key) || iequals(field.name, spec.embedding_source_column) ||
+                        iequals(field.name, spec.context_column) || names(spec.text_columns, field.name);
     if (wanted) result.push_back(field);
   }
   return result;
@@ -99,7 +104,8 @@ bool IndexSync::sync_rows(const std::stop_token& stop) {
       if (manifest.table_id != snapshot.table_id) {
         reason = "the source table was replaced by another of its name";
       } else if (snapshot.version < manifest.source_version) {
-        reason = lakeloop::format("the source table went back from version {} to {}", manifest.source_version, snapshot.version);
+        reason = lakeloop::format("the source table went back from version {} to {}", manifest.source_version,
+                                  snapshot.version);
       }
     }
     bool worked = true;
@@ -121,7 +127,8 @@ bool IndexSync::sync_rows(const std::stop_token& stop) {
   }
 }
 
-bool IndexSync::add_row(RowChanges& changes, const std::vector<std::size_t>& columns, std::size_t key_place, delta::Row& row) const {
+bool IndexSync::add_row(RowChanges& changes, const std::vector<std::size_t>& columns, std::size_t key_place,
+                        delta::Row& row) const {
   const auto key = key_bytes(row[key_place]);
   if (!key) {
     changes.refuse("NULL", "the primary key is NULL");
@@ -135,7 +142,8 @@ bool IndexSync::add_row(RowChanges& changes, const std::vector<std::size_t>& col
     kept.push_back(std::move(row[column]));
   }
   if (bytes > limits::kSearchRowBytes) {
-    changes.refuse(*key, lakeloop::format("the row has {} bytes of text; {} is the limit", bytes, limits::kSearchRowBytes));
+    changes.refuse(*key,
+                   lakeloop::format("the row has {} bytes of text; {} is the limit", bytes, limits::kSearchRowBytes));
     changes.put(*key, std::nullopt);  // an older, shorter row of this key is not what the table holds
     return false;
   }
@@ -171,7 +179,8 @@ void IndexSync::rebuild(const delta::Table& table, const delta::Snapshot& snapsh
   }
 }
 
-void IndexSync::follow(const delta::Table& table, const delta::Snapshot& snapshot, std::int64_t from, const std::stop_token& stop) {
+void IndexSync::follow(const delta::Table& table, const delta::Snapshot& snapshot, std::int64_t from,
+                       const std::stop_token& stop) {
   const delta::Schema stored = stored_schema(snapshot.schema);
   const std::vector<std::size_t> columns = places(stored, snapshot.schema);
   const auto key = delta::find_column(snapshot.schema, record_.spec.primary_key);
@@ -195,7 +204,8 @@ void IndexSync::follow(const delta::Table& table, const delta::Snapshot& snapsho
           }
           version = change.version;
         }
-        const bool write = change.type == delta::ChangeType::kInsert || change.type == delta::ChangeType::kUpdatePostimage;
+        const bool write =
+            change.type == delta::ChangeType::kInsert || change.type == delta::ChangeType::kUpdatePostimage;
         const auto bytes = key_bytes(change.row.at(*key));
         if (write) {
           if (add_row(staged, columns, *key, change.row)) written.insert(*bytes);
@@ -206,7 +216,8 @@ void IndexSync::follow(const delta::Table& table, const delta::Snapshot& snapsho
     });
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kInvalidArgument) throw;
-    return rebuild(table, snapshot, lakeloop::format("its change feed cannot be read from version {} on ({})", from, error.message()));
+    return rebuild(table, snapshot,
+                   lakeloop::format("its change feed cannot be read from version {} on ({})", from, error.message()));
   }
   index_.apply(staged, {snapshot.table_id, snapshot.version});
 }

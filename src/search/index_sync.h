@@ -1,7 +1,8 @@
 #pragma once
 
-// Keeps one index in step with its Delta table, in three lanes that run beside each other: rows (text is searchable when the
-// round ends), vectors with merges, graphs. Each lane is run by one thread at a time; lanes and readers are independent.
+// Keeps one index in step with its Delta table, in three lanes that run beside each other: rows (text is searchable
+// when the round ends), vectors with merges, graphs. Each lane is run by one thread at a time; lanes and readers are
+// independent.
 
 #include <chrono>
 #include <cstdint>
@@ -21,8 +22,8 @@ namespace lakeloop::search {
 
 class IndexSync {
  public:
-  IndexSync(IndexRecord record, catalog::Catalog& catalog, gateway::EngineDirectory& engines, const std::filesystem::path& folder,
-            IndexOptions options);
+  IndexSync(IndexRecord record, catalog::Catalog& catalog, gateway::EngineDirectory& engines,
+            const std::filesystem::path& folder, IndexOptions options);
 
   [[nodiscard]] const IndexRecord& record() const { return record_; }
   [[nodiscard]] Index& index() { return index_; }
@@ -42,15 +43,16 @@ class IndexSync {
   };
   [[nodiscard]] State state() const;
 
-  // The query's text as a unit vector of the serving model. kUnavailable while the endpoint's model is not the one that made
-  // the vectors of the view.
+  // The query's text as a unit vector of the serving model. kUnavailable while the endpoint's model is not the one that
+  // made the vectors of the view.
   std::vector<float> embed_query(const View& view, const std::string& text, const Deadline& deadline);
 
  private:
   delta::Table open_table();
   [[nodiscard]] delta::Schema stored_schema(const delta::Schema& table) const;
   void rebuild(const delta::Table& table, const delta::Snapshot& snapshot, const std::string& reason);
-  void follow(const delta::Table& table, const delta::Snapshot& snapshot, std::int64_t from, const std::stop_token& stop);
+  void follow(const delta::Table& table, const delta::Snapshot& snapshot, std::int64_t from,
+              const std::stop_token& stop);
   bool embed_pending(const std::stop_token& stop);
   bool add_row(RowChanges& changes, const std::vector<std::size_t>& columns, std::size_t key, delta::Row& row) const;
 

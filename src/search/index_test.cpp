@@ -34,7 +34,8 @@ std::vector<delta::Row> random_rows(std::size_t count, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<delta::Row> rows;
   for (std::size_t i = 0; i < count; ++i) {
-    rows.push_back(chunk_row(format("k{}", i), words(random, 20), i % 10 == 0 ? "tenth" : "common", static_cast<std::int64_t>(i)));
+    rows.push_back(
+        chunk_row(format("k{}", i), words(random, 20), i % 10 == 0 ? "tenth" : "common", static_cast<std::int64_t>(i)));
   }
   return rows;
 }
@@ -45,7 +46,8 @@ std::vector<std::string> all_answers(const Index& index) {
   for (const std::string_view query : {"w1 w20 w300", "w7", "w1500 w2", "nothing of it"}) {
     for (const RankRequest& request : {text_request(query, 20), vector_request(query, 20), fused_request(query, 20)}) {
       for (const std::string& line : scored(rank(*view, request))) result.push_back(line);
-      for (const std::string& line : scored(rank(*view, request, Json::object({{"tag", "tenth"}})))) result.push_back(line);
+      for (const std::string& line : scored(rank(*view, request, Json::object({{"tag", "tenth"}}))))
+        result.push_back(line);
     }
   }
   return result;
@@ -82,7 +84,8 @@ TEST_F(IndexTest, TextIsSearchableBeforeVectors) {
 
 TEST_F(IndexTest, Bm25FollowsTheFormula) {
   Index index = open();
-  index.replace(upserts({chunk_row("a", "cat cat dog"), chunk_row("b", "dog"), chunk_row("c", "bird bird bird bird")}), {"t", 0});
+  index.replace(upserts({chunk_row("a", "cat cat dog"), chunk_row("b", "dog"), chunk_row("c", "bird bird bird bird")}),
+                {"t", 0});
   const auto rows = rank(*index.view(), text_request("cat"));
   ASSERT_EQ(rows.size(), 1U);
   const double mean = 8.0 / 3, idf = std::log(1 + (3 - 1 + 0.5) / 1.5);
@@ -177,12 +180,14 @@ TEST_F(IndexTest, UnchangedTextIsNeverEmbeddedAgain) {
 
 TEST_F(IndexTest, LimitComesAfterTheFilter) {
   std::vector<delta::Row> rows;
-  for (int i = 0; i < 1000; ++i) rows.push_back(chunk_row(format("k{:04}", i), "same words here", i == 777 ? "rare" : "common"));
+  for (int i = 0; i < 1000; ++i)
+    rows.push_back(chunk_row(format("k{:04}", i), "same words here", i == 777 ? "rare" : "common"));
   rows[777][1] = "same far";
   Index index = open();
   index.replace(upserts(rows), {"t", 1});
   embed_all(index, test_model());
-  for (const RankRequest& request : {text_request("same words", 3), vector_request("same words", 3), fused_request("same words", 3)}) {
+  for (const RankRequest& request :
+       {text_request("same words", 3), vector_request("same words", 3), fused_request("same words", 3)}) {
     EXPECT_THAT(keys(rank(*index.view(), request, Json::object({{"tag", "rare"}}))), ElementsAre("k0777"));
     EXPECT_EQ(rank(*index.view(), request, Json::object({{"n", 0}})).size(), 3U);
     EXPECT_THAT(rank(*index.view(), request, Json::object({{"tag", "none"}})), IsEmpty());
@@ -191,8 +196,8 @@ TEST_F(IndexTest, LimitComesAfterTheFilter) {
 
 TEST_F(IndexTest, VectorsWithoutDirectionAreRefusedByKey) {
   Index index = open();
-  index.replace(upserts({chunk_row("good", "x"), chunk_row("zero", "y"), chunk_row("nan", "z"), chunk_row("tiny", "w"), chunk_row("short", "v"),
-                         chunk_row("huge", "u"), chunk_row("blank", "  ")}),
+  index.replace(upserts({chunk_row("good", "x"), chunk_row("zero", "y"), chunk_row("nan", "z"), chunk_row("tiny", "w"),
+                         chunk_row("short", "v"), chunk_row("huge", "u"), chunk_row("blank", "  ")}),
                 {"t", 1});
   const EmbeddingModel model = test_model(3);
   std::vector<VectorResult> results;
@@ -324,7 +329,8 @@ TEST_F(IndexTest, GraphAgreesWithTheExactScan) {
   Index index = open(options);
   std::mt19937 random(8);
   std::vector<delta::Row> rows;
-  for (int i = 0; i < 22'000; ++i) rows.push_back(chunk_row(format("k{}", i), format("text{}", i), i % 2 == 0 ? "even" : "odd", i));
+  for (int i = 0; i < 22'000; ++i)
+    rows.push_back(chunk_row(format("k{}", i), format("text{}", i), i % 2 == 0 ? "even" : "odd", i));
   index.replace(upserts(rows), {"t", 1});
   const EmbeddingModel model = test_model(16);
   std::normal_distribution<float> normal;
@@ -414,7 +420,8 @@ TEST(Distance, KernelsAgree) {
     std::vector<float> a(dimension), b(dimension);
     for (float& x : a) x = normal(random);
     for (float& x : b) x = normal(random);
-    EXPECT_NEAR(dot_product()(a.data(), b.data(), dimension), dot_product_portable(a.data(), b.data(), dimension), 1e-3);
+    EXPECT_NEAR(dot_product()(a.data(), b.data(), dimension), dot_product_portable(a.data(), b.data(), dimension),
+                1e-3);
   }
   std::vector<float> tiny{1e-20F, 0, 0}, zero{0, 0}, infinite{INFINITY, 0};
   EXPECT_TRUE(normalize(tiny));

@@ -17,7 +17,8 @@ std::vector<PendingText> Index::pending(const EmbeddingModel& model, std::size_t
     if (result.size() >= limit) break;
     segment.pending(model.id()).for_each([&](std::uint32_t row) {
       if (result.size() >= limit) return;
-      result.push_back({segment.files.file, row, segment.segment->hash(row), segment.segment->key(row), segment.segment->embedded_text_of(row)});
+      result.push_back({segment.files.file, row, segment.segment->hash(row), segment.segment->key(row),
+                        segment.segment->embedded_text_of(row)});
     });
   }
   return result;
@@ -68,7 +69,9 @@ void Index::attach(const EmbeddingModel& given, std::vector<VectorResult> result
 
   publish(prepared, [&](const View& now, Manifest& next) {
     bool changed = false;
-    const auto is_model = [&](const std::optional<EmbeddingModel>& other) { return other && other->id() == model.id(); };
+    const auto is_model = [&](const std::optional<EmbeddingModel>& other) {
+      return other && other->id() == model.id();
+    };
     if (!next.model && !parts.empty()) {
       next.model = model;
       changed = true;
@@ -84,7 +87,8 @@ void Index::attach(const EmbeddingModel& given, std::vector<VectorResult> result
     if (is_model(next.next)) next.next->dimension = model.dimension;
     std::uint64_t left = 0;
     for (SegmentFiles& files : next.segments) {
-      const auto current = std::ranges::find(now.segments, files.file, [](const SegmentView& s) { return s.files.file; });
+      const auto current =
+          std::ranges::find(now.segments, files.file, [](const SegmentView& s) { return s.files.file; });
       RowSet waiting = current->pending(model.id());
       const auto part = parts.find(files.file);
       if (part != parts.end()) {
@@ -166,7 +170,9 @@ bool Index::build_graph(const std::stop_token& stop) {
     if (!Graph::build(*parts[0]->part, folder_ / file, stop)) return false;
     return publish(prepared, [&](const View&, Manifest& next) {
       for (SegmentFiles& files : next.segments) {
-        if (files.file != segment.files.file || !std::ranges::contains(files.vectors, parts[0]->file, &VectorFile::file)) continue;
+        if (files.file != segment.files.file ||
+            !std::ranges::contains(files.vectors, parts[0]->file, &VectorFile::file))
+          continue;
         files.graph = file;
         files.graph_vectors = parts[0]->file;
         return true;

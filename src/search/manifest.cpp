@@ -28,7 +28,8 @@ Json to_json(const Manifest& manifest) {
   Json segments = Json::array();
   for (const SegmentFiles& segment : manifest.segments) {
     Json vectors = Json::array();
-    for (const VectorFile& part : segment.vectors) vectors.push_back(Json::object({{"file", part.file}, {"model", part.model_id}}));
+    for (const VectorFile& part : segment.vectors)
+      vectors.push_back(Json::object({{"file", part.file}, {"model", part.model_id}}));
     segments.push_back(Json::object({{"file", segment.file},
                                      {"tombstones", segment.tombstones},
                                      {"vectors", vectors},
@@ -36,7 +37,8 @@ Json to_json(const Manifest& manifest) {
                                      {"graph_vectors", segment.graph_vectors}}));
   }
   Json refused = Json::array();
-  for (const RefusedRow& row : manifest.refused) refused.push_back(Json::object({{"key", row.key}, {"reason", row.reason}}));
+  for (const RefusedRow& row : manifest.refused)
+    refused.push_back(Json::object({{"key", row.key}, {"reason", row.reason}}));
   return Json::object({{"number", manifest.number},
                        {"table_id", manifest.table_id},
                        {"source_version", manifest.source_version},
@@ -91,12 +93,15 @@ std::vector<std::string> Manifest::files() const {
   return result;
 }
 
-std::string manifest_name(std::int64_t number) { return format("{}{:012}{}", kPrefix, number, kSuffix); }
+std::string manifest_name(std::int64_t number) {
+  return format("{}{:012}{}", kPrefix, number, kSuffix);
+}
 
 void write_manifest(const std::filesystem::path& folder, const Manifest& manifest) {
   const Json body = to_json(manifest);
   const std::string checksum = format("{:08x}", codec::crc32c(body.dump()));
-  write_file_atomic(folder / manifest_name(manifest.number), Json::object({{"manifest", body}, {"crc32c", checksum}}).dump_pretty());
+  write_file_atomic(folder / manifest_name(manifest.number),
+                    Json::object({{"manifest", body}, {"crc32c", checksum}}).dump_pretty());
 }
 
 std::optional<Manifest> read_newest_manifest(const std::filesystem::path& folder) {
@@ -104,8 +109,8 @@ std::optional<Manifest> read_newest_manifest(const std::filesystem::path& folder
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
-    const auto number =
-        parse_number<std::int64_t>(std::string_view(name).substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size()));
+    const auto number = parse_number<std::int64_t>(
+        std::string_view(name).substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size()));
     if (number) newest = std::max(newest, *number);
   }
   if (newest == 0) return std::nullopt;

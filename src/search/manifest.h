@@ -1,7 +1,7 @@
 #pragma once
 
-// What an index consists of at one moment: a numbered JSON file, replaced atomically, that names every other file. Whatever is
-// not named by the newest manifest does not exist: a crash at any time leaves the state of before or after.
+// What an index consists of at one moment: a numbered JSON file, replaced atomically, that names every other file.
+// Whatever is not named by the newest manifest does not exist: a crash at any time leaves the state of before or after.
 
 #include <cstdint>
 #include <filesystem>
@@ -46,8 +46,8 @@ struct Manifest {
   std::string table_id;
   std::int64_t source_version = -1;
   std::string analyzer;
-  std::string layout;       // Layout as text; another layout needs a rebuild
-  delta::Schema schema;     // of the stored columns
+  std::string layout;                   // Layout as text; another layout needs a rebuild
+  delta::Schema schema;                 // of the stored columns
   std::optional<EmbeddingModel> model;  // whose vectors are searched
   std::optional<EmbeddingModel> next;   // being filled in, to take over when complete
   std::vector<SegmentFiles> segments;

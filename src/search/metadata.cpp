@@ -69,10 +69,13 @@ constexpr std::string_view kEndpointColumns = "SELECT id, name, type, creator, c
 
 std::vector<db::Migration> migrations() {
   return {{"search", 1,
-           "CREATE TABLE search_endpoints (id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, type TEXT NOT NULL, "
+           "CREATE TABLE search_endpoints (id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, "
+           "type TEXT NOT NULL, "
            "creator TEXT NOT NULL, created BIGINT NOT NULL);"
-           "CREATE TABLE search_indexes (id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, endpoint_id TEXT NOT NULL REFERENCES "
-           "search_endpoints (id), spec TEXT NOT NULL, creator TEXT NOT NULL, created BIGINT NOT NULL, phase INTEGER NOT NULL);"
+           "CREATE TABLE search_indexes (id TEXT PRIMARY KEY, name_key TEXT NOT NULL UNIQUE, endpoint_id TEXT NOT NULL "
+           "REFERENCES "
+           "search_endpoints (id), spec TEXT NOT NULL, creator TEXT NOT NULL, created BIGINT NOT NULL, phase INTEGER "
+           "NOT NULL);"
            "CREATE INDEX search_indexes_by_endpoint ON search_indexes (endpoint_id)"}};
 }
 
@@ -84,10 +87,12 @@ void Metadata::add_endpoint(const EndpointRecord& endpoint) {
     }
     const auto count = t.query_one("SELECT count(*) FROM search_endpoints");
     if (count && count->integer(0) >= static_cast<std::int64_t>(limits::kSearchEndpoints)) {
-      throw Error(ErrorCode::kResourceExhausted, "a workspace has at most {} vector search endpoints", limits::kSearchEndpoints);
+      throw Error(ErrorCode::kResourceExhausted, "a workspace has at most {} vector search endpoints",
+                  limits::kSearchEndpoints);
     }
-    t.execute("INSERT INTO search_endpoints (id, name_key, name, type, creator, created) VALUES ($1, $2, $3, $4, $5, $6)",
-              {endpoint.id, key, endpoint.name, endpoint.type, endpoint.creator, endpoint.created.micros});
+    t.execute(
+        "INSERT INTO search_endpoints (id, name_key, name, type, creator, created) VALUES ($1, $2, $3, $4, $5, $6)",
+        {endpoint.id, key, endpoint.name, endpoint.type, endpoint.creator, endpoint.created.micros});
   });
 }
 
@@ -102,7 +107,8 @@ std::optional<EndpointRecord> Metadata::find_endpoint(std::string_view name) {
 std::vector<EndpointRecord> Metadata::endpoints() {
   return database_.reading([&](db::Transaction& t) {
     std::vector<EndpointRecord> result;
-    for (const db::Row& row : t.query(std::string(kEndpointColumns) + "ORDER BY name_key")) result.push_back(endpoint_of(row));
+    for (const db::Row& row : t.query(std::string(kEndpointColumns) + "ORDER BY name_key"))
+      result.push_back(endpoint_of(row));
     return result;
   });
 }
@@ -122,7 +128,8 @@ void Metadata::add_index(const IndexRecord& index) {
     const auto key = ascii_lower(index.spec.name);
     if (const auto row = t.query_one("SELECT phase FROM search_indexes WHERE name_key = $1", {key})) {
       if (row->integer(0) == static_cast<std::int64_t>(IndexPhase::kDeleting)) {
-        throw Error(ErrorCode::kInvalidArgument, "Index {} is currently pending deletion. Try again in a moment.", index.spec.name);
+        throw Error(ErrorCode::kInvalidArgument, "Index {} is currently pending deletion. Try again in a moment.",
+                    index.spec.name);
       }
       throw Error(ErrorCode::kAlreadyExists, "Index {} already exists.", index.spec.name);
     }
@@ -130,18 +137,22 @@ void Metadata::add_index(const IndexRecord& index) {
     if (count && count->integer(0) >= static_cast<std::int64_t>(limits::kIndexesPerEndpoint)) {
       throw Error(ErrorCode::kResourceExhausted, "an endpoint has at most {} indexes", limits::kIndexesPerEndpoint);
     }
-    t.execute("INSERT INTO search_indexes (id, name_key, endpoint_id, spec, creator, created, phase) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-              {index.id, key, index.endpoint_id, spec_to_json(index.spec).dump(), principal_to_json(index.creator).dump(),
-               index.created.micros, static_cast<std::int64_t>(index.phase)});
+    t.execute(
+        "INSERT INTO search_indexes (id, name_key, endpoint_id, spec, creator, created, phase) VALUES ($1, $2, $3, $4, "
+        "$5, $6, $7)",
+        {index.id, key, index.endpoint_id, spec_to_json(index.spec).dump(), principal_to_json(index.creator).dump(),
+         index.created.micros, static_cast<std::int64_t>(index.phase)});
   });
 }
 
 std::vector<IndexRecord> Metadata::indexes() {
   return database_.reading([&](db::Transaction& t) {
     std::vector<IndexRecord> result;
-    for (const db::Row& row : t.query("SELECT id, spec, endpoint_id, creator, created, phase FROM search_indexes ORDER BY name_key")) {
-      result.push_back({row.text(0), spec_from_json(Json::parse(row.text(1))), row.text(2), principal_from_json(Json::parse(row.text(3))),
-                        Timestamp{row.integer(4)}, static_cast<IndexPhase>(row.integer(5))});
+    for (const db::Row& row :
+         t.query("SELECT id, spec, endpoint_id, creator, created, phase FROM search_indexes ORDER BY name_key")) {
+      result.push_back({row.text(0), spec_from_json(Json::parse(row.text(1))), row.text(2),
+                        principal_from_json(Json::parse(row.text(3))), Timestamp{row.integer(4)},
+                        static_cast<IndexPhase>(row.integer(5))});
     }
     return result;
   });
@@ -149,19 +160,22 @@ std::vector<IndexRecord> Metadata::indexes() {
 
 std::size_t Metadata::count_indexes(std::string_view endpoint_id) {
   return database_.reading([&](db::Transaction& t) {
-    const auto row = t.query_one("SELECT count(*) FROM search_indexes WHERE endpoint_id = $1", {std::string(endpoint_id)});
+    const auto row =
+        t.query_one("SELECT count(*) FROM search_indexes WHERE endpoint_id = $1", {std::string(endpoint_id)});
     return static_cast<std::size_t>(row ? row->integer(0) : 0);
   });
 }
 
 void Metadata::set_phase(std::string_view id, IndexPhase phase) {
   database_.write([&](db::Transaction& t) {
-    t.execute("UPDATE search_indexes SET phase = $2 WHERE id = $1", {std::string(id), static_cast<std::int64_t>(phase)});
+    t.execute("UPDATE search_indexes SET phase = $2 WHERE id = $1",
+              {std::string(id), static_cast<std::int64_t>(phase)});
   });
 }
 
 void Metadata::remove_index(std::string_view id) {
-  database_.write([&](db::Transaction& t) { t.execute("DELETE FROM search_indexes WHERE id = $1", {std::string(id)}); });
+  database_.write(
+      [&](db::Transaction& t) { t.execute("DELETE FROM search_indexes WHERE id = $1", {std::string(id)}); });
 }
 
 }  // namespace lakeloop::search

@@ -1,7 +1,7 @@
 #pragma once
 
-// What must outlive a restart about endpoints and indexes, in the metadata store. Names compare without case. The states of an
-// index make creation and deletion, which also touch the catalog and a folder, resumable after a crash.
+// What must outlive a restart about endpoints and indexes, in the metadata store. Names compare without case. The
+// states of an index make creation and deletion, which also touch the catalog and a folder, resumable after a crash.
 
 #include <optional>
 #include <string>

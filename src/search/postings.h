@@ -1,8 +1,8 @@
 #pragma once
 
-// The inverted index of one segment: a sorted dictionary of terms, each with its documents in ascending order and how often
-// the term occurs in each, as varints (LEB128) of the distance to the last document and of the count.
-// Scoring goes term by term over whole lists (BM25 needs every list of the query), so lists carry no skip pointers.
+// The inverted index of one segment: a sorted dictionary of terms, each with its documents in ascending order and how
+// often the term occurs in each, as varints (LEB128) of the distance to the last document and of the count. Scoring
+// goes term by term over whole lists (BM25 needs every list of the query), so lists carry no skip pointers.
 
 #include <cstdint>
 #include <span>

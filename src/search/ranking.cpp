@@ -15,8 +15,8 @@ namespace {
 constexpr double kK1 = 1.2;
 constexpr double kB = 0.75;
 constexpr std::size_t kGraphEffort = 200;
-// A graph visits about effort * links vectors, and many more under a filter: below these a scan of what is allowed is both
-// faster and exact.
+// A graph visits about effort * links vectors, and many more under a filter: below these a scan of what is allowed is
+// both faster and exact.
 constexpr std::uint32_t kScanRows = 20'000;
 constexpr std::size_t kGraphCount = 1000;
 
@@ -192,7 +192,8 @@ class Search {
     const VectorPart& part = *over->part;
     const std::function<bool(std::size_t)> passes = [&](std::size_t rank) { return allowed.contains(part.row(rank)); };
     const bool all = allowed_rows == segment.segment->rows();
-    const auto found = segment.graph->search(request_.vector.data(), count, std::max(kGraphEffort, 2 * count), all ? nullptr : &passes);
+    const auto found = segment.graph->search(request_.vector.data(), count, std::max(kGraphEffort, 2 * count),
+                                             all ? nullptr : &passes);
     // A graph whose links around the query were all filtered out finds too few; there are enough rows, so scan.
     if (found.size() < std::min<std::size_t>(count, part.size() / 2)) return false;
     for (const Neighbour& n : found) top.offer({n.cosine, s, part.row(n.rank)});
@@ -218,13 +219,15 @@ class Search {
     std::vector<RankedRow> result;
     for (auto& [place, row] : rows) {
       row.bm25 = scores_[place.first][place.second];
-      if (const float* vector = row.segment->vector_of(place.second, model); vector != nullptr && !request_.vector.empty()) {
+      if (const float* vector = row.segment->vector_of(place.second, model);
+          vector != nullptr && !request_.vector.empty()) {
         row.cosine = dot_product()(request_.vector.data(), vector, request_.vector.size());
         best_cosine = std::max(best_cosine, *row.cosine);
       }
     }
     for (auto& [place, row] : rows) {
-      if (best_text > 0) row.score += kTextWeight * *row.bm25 / best_text;
+      // A row whose vector is still to come is ranked by its words alone, as a row without the words is by its vector.
+      if (best_text > 0) row.score += (row.cosine ? kTextWeight : 1.0) * *row.bm25 / best_text;
       if (best_cosine > 0 && row.cosine) row.score += kCosineWeight * std::max(0.0, *row.cosine) / best_cosine;
       result.push_back(row);
     }
@@ -237,7 +240,8 @@ class Search {
       return a.segment->segment->key(a.row) < b.segment->segment->key(b.row);
     });
     if (rows.size() > request_.count) rows.resize(request_.count);
-    if (request_.score_threshold > 0) std::erase_if(rows, [&](const RankedRow& row) { return row.score < request_.score_threshold; });
+    if (request_.score_threshold > 0)
+      std::erase_if(rows, [&](const RankedRow& row) { return row.score < request_.score_threshold; });
     return rows;
   }
 
@@ -250,10 +254,13 @@ class Search {
 
 }  // namespace
 
-std::vector<RankedRow> rank(const View& view, const RankRequest& request, const Filter& filter, const Deadline& deadline) {
+std::vector<RankedRow> rank(const View& view, const RankRequest& request, const Filter& filter,
+                            const Deadline& deadline) {
   return Search(view, request, filter, deadline).run();
 }
 
-double ann_score(double cosine) { return 1 / (3 - 2 * std::clamp(cosine, -1.0, 1.0)); }
+double ann_score(double cosine) {
+  return 1 / (3 - 2 * std::clamp(cosine, -1.0, 1.0));
+}
 
 }  // namespace lakeloop::search

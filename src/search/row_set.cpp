@@ -7,7 +7,8 @@
 
 namespace lakeloop::search {
 
-RowSet::RowSet(std::uint32_t rows, bool full) : rows_(rows), words_((std::size_t{rows} + 63) / 64, full ? ~std::uint64_t{0} : 0) {
+RowSet::RowSet(std::uint32_t rows, bool full)
+    : rows_(rows), words_((std::size_t{rows} + 63) / 64, full ? ~std::uint64_t{0} : 0) {
   if (full && rows % 64 != 0) words_.back() = (std::uint64_t{1} << (rows % 64)) - 1;
 }
 

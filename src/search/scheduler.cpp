@@ -25,8 +25,8 @@ enum LaneKind : std::size_t { kRows, kVectors, kGraph, kLanes };
 
 struct Lane {
   bool running = false;
-  Steady::time_point due;  // not before
-  Steady::duration wait{}; // after a failure; zero when the last round was good
+  Steady::time_point due;   // not before
+  Steady::duration wait{};  // after a failure; zero when the last round was good
 };
 
 struct Entry {
@@ -101,7 +101,9 @@ struct Scheduler::Impl {
       failed = true;
       if (!entry->stop.stop_requested()) {
         log_warning("search_sync_failed", {{"index", entry->index->record().spec.name},
-                                           {"lane", kind == kRows ? "rows" : kind == kVectors ? "vectors" : "graph"},
+                                           {"lane", kind == kRows      ? "rows"
+                                                    : kind == kVectors ? "vectors"
+                                                                       : "graph"},
                                            {"error", error.what()}});
       }
     }
@@ -110,13 +112,15 @@ struct Scheduler::Impl {
     const auto now = Steady::now();
     lane.running = false;
     if (failed) {
-      lane.wait = lane.wait.count() == 0 ? Steady::duration(kFirstWait) : std::min<Steady::duration>(2 * lane.wait, kLongestWait);
+      lane.wait = lane.wait.count() == 0 ? Steady::duration(kFirstWait)
+                                         : std::min<Steady::duration>(2 * lane.wait, kLongestWait);
       lane.due = now + lane.wait;
       if (kind == kRows && !entry->continuous) entry->requested = true;
     } else {
       lane.wait = {};
       lane.due = now;
-      if (!worked) lane.due += kind == kRows ? Steady::duration(limits::kIndexPollInterval) : Steady::duration(kIdleLook);
+      if (!worked)
+        lane.due += kind == kRows ? Steady::duration(limits::kIndexPollInterval) : Steady::duration(kIdleLook);
       // Work may have left more work; only a round that found none says that this state is done.
       if (kind == kVectors) entry->seen_manifest = worked ? -1 : manifest;
     }
@@ -168,7 +172,8 @@ void Scheduler::add(std::shared_ptr<IndexSync> index, bool continuous) {
   entry->index = std::move(index);
   entry->continuous = continuous;
   // A triggered index that holds data waits for its trigger.
-  entry->requested = continuous || entry->index->index().view()->manifest.number == 0 || !entry->index->index().problem().empty();
+  entry->requested =
+      continuous || entry->index->index().view()->manifest.number == 0 || !entry->index->index().problem().empty();
   impl_->entries.push_back(std::move(entry));
   impl_->woken = true;
   impl_->look.notify_one();

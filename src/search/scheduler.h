@@ -1,8 +1,8 @@
 #pragma once
 
-// Runs the lanes of all indexes on a few threads: a poller that looks every limits::kIndexPollInterval, or at once when woken,
-// which lane of which index is due, and a pool for each kind of lane, so that a slow embedding model delays no row. A lane that
-// failed waits, longer each time, up to 30 s. Thread-safe.
+// Runs the lanes of all indexes on a few threads: a poller that looks every limits::kIndexPollInterval, or at once when
+// woken, which lane of which index is due, and a pool for each kind of lane, so that a slow embedding model delays no
+// row. A lane that failed waits, longer each time, up to 30 s. Thread-safe.
 
 #include <functional>
 #include <memory>

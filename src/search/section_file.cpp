@@ -37,13 +37,19 @@ struct TableEntry {
   std::uint64_t offset, size;
 };
 
-std::size_t align(std::size_t offset) { return (offset + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t align(std::size_t offset) {
+  return (offset + kAlignment - 1) / kAlignment * kAlignment;
+}
 
-std::string_view bytes_of(const void* data, std::size_t size) { return {static_cast<const char*>(data), size}; }
+std::string_view bytes_of(const void* data, std::size_t size) {
+  return {static_cast<const char*>(data), size};
+}
 
 }  // namespace
 
-void SectionWriter::add(std::uint32_t id, std::string bytes) { sections_.push_back({id, std::move(bytes)}); }
+void SectionWriter::add(std::uint32_t id, std::string bytes) {
+  sections_.push_back({id, std::move(bytes)});
+}
 
 void SectionWriter::write(const std::filesystem::path& path) const {
   LAKELOOP_CHECK(sections_.size() < kMaxSections);
@@ -113,7 +119,8 @@ SectionFile SectionFile::open(const std::filesystem::path& path, FileKind kind) 
   if (header.kind != static_cast<std::uint32_t>(kind)) result.damaged("it is of another kind");
   if (header.file_size != result.size_) result.damaged("it was cut short or extended");
   const std::size_t table_size = std::size_t{header.sections} * sizeof(TableEntry);
-  if (header.sections > kMaxSections || sizeof(Header) + table_size > result.size_) result.damaged("its table of sections is too long");
+  if (header.sections > kMaxSections || sizeof(Header) + table_size > result.size_)
+    result.damaged("its table of sections is too long");
   std::vector<TableEntry> table(header.sections);
   std::memcpy(table.data(), result.data_ + sizeof(Header), table_size);
   const std::uint32_t crc = std::exchange(header.table_crc, 0);
@@ -141,7 +148,9 @@ SectionFile SectionFile::open(const std::filesystem::path& path, FileKind kind) 
   return result;
 }
 
-SectionFile::SectionFile(SectionFile&& other) noexcept { *this = std::move(other); }
+SectionFile::SectionFile(SectionFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 SectionFile& SectionFile::operator=(SectionFile&& other) noexcept {
   std::swap(name_, other.name_);
@@ -167,7 +176,8 @@ void SectionFile::damaged(std::string_view what) const {
 }
 
 void SectionFile::wrong_size(std::uint32_t id, std::size_t is, std::size_t should) const {
-  throw Error(ErrorCode::kDataLoss, "index file {} is damaged: section {} has {} bytes instead of {}", name_, id, is, should);
+  throw Error(ErrorCode::kDataLoss, "index file {} is damaged: section {} has {} bytes instead of {}", name_, id, is,
+              should);
 }
 
 }  // namespace lakeloop::search

@@ -1,8 +1,8 @@
 #pragma once
 
-// The one layout of all binary index files: a header (magic, kind, format version, table of sections, its own checksum), then
-// sections at multiples of 64 bytes, each under its CRC-32C. Written once, fsynced, never changed; read through mmap, so an
-// open file stays readable after it was removed. Integers are little-endian.
+// The one layout of all binary index files: a header (magic, kind, format version, table of sections, its own
+// checksum), then sections at multiples of 64 bytes, each under its CRC-32C. Written once, fsynced, never changed; read
+// through mmap, so an open file stays readable after it was removed. Integers are little-endian.
 
 #include <cstdint>
 #include <filesystem>
@@ -24,7 +24,8 @@ class SectionWriter {
   void add_array(std::uint32_t id, std::span<const T> values) {
     add(id, std::string(reinterpret_cast<const char*>(values.data()), values.size_bytes()));
   }
-  // Durable when it returns, but for the folder entry, which the manifest's write makes durable. Removes a partial file on error.
+  // Durable when it returns, but for the folder entry, which the manifest's write makes durable. Removes a partial file
+  // on error.
   void write(const std::filesystem::path& path) const;
 
  private:

@@ -68,7 +68,8 @@ ContentHash content_hash(std::string_view text) {
   return hash;
 }
 
-SegmentBuilder::SegmentBuilder(delta::Schema schema, Layout layout) : schema_(std::move(schema)), layout_(std::move(layout)) {
+SegmentBuilder::SegmentBuilder(delta::Schema schema, Layout layout)
+    : schema_(std::move(schema)), layout_(std::move(layout)) {
   for (const delta::Field& field : schema_) columns_.emplace_back(field.type);
   key_ = required_column(schema_, layout_.primary_key);
   for (const std::string& name : layout_.text_columns) text_.push_back(required_column(schema_, name));
@@ -106,7 +107,8 @@ void SegmentBuilder::add(const delta::Row& row) {
   }
   for (const auto& [term, count] : counts) postings_.add(term, number, count);
 
-  const std::string text = embedding_ ? embedded_text(context_ ? row[*context_] : Json(), row[*embedding_]) : std::string();
+  const std::string text =
+      embedding_ ? embedded_text(context_ ? row[*context_] : Json(), row[*embedding_]) : std::string();
   add_hash(text.empty() ? ContentHash{} : content_hash(text), !text.empty());
   keys_.push_back(*key);
   for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i].add(row[i]);
@@ -132,7 +134,8 @@ void SegmentBuilder::add(const Segment& from, const RowSet& chosen) {
   chosen.for_each([&](std::uint32_t row) {
     add_hash(from.hash(row), from.embeddable().contains(row));
     keys_.push_back(from.key(row));
-    for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i].add(sources[i] == nullptr ? Json() : sources[i]->value(row));
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      columns_[i].add(sources[i] == nullptr ? Json() : sources[i]->value(row));
     lengths_.push_back(from.lengths()[row]);
   });
 }
@@ -166,7 +169,8 @@ void SegmentBuilder::write(const std::filesystem::path& path) {
   writer.add_array<HashSlot>(kContentIndex, by_content);
   writer.add(kEmbeddable, embeddable.serialize());
   postings_.write(writer, kPostings);
-  for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i].write(writer, kColumns + 4 * static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    columns_[i].write(writer, kColumns + 4 * static_cast<std::uint32_t>(i));
   writer.write(path);
 }
 
@@ -186,7 +190,8 @@ std::shared_ptr<const Segment> Segment::open(const std::filesystem::path& path) 
   if (!key) file.damaged("it lacks its key column");
   segment->key_ = *key;
   for (std::size_t i = 0; i < segment->schema_.size(); ++i) {
-    segment->columns_.emplace_back(segment->schema_[i].type, file, kColumns + 4 * static_cast<std::uint32_t>(i), segment->rows_);
+    segment->columns_.emplace_back(segment->schema_[i].type, file, kColumns + 4 * static_cast<std::uint32_t>(i),
+                                   segment->rows_);
   }
   segment->postings_ = std::make_unique<Postings>(file, kPostings, segment->rows_);
   segment->lengths_ = file.array<std::uint32_t>(kLengths, segment->rows_);
@@ -215,7 +220,8 @@ std::string Segment::key(std::uint32_t row) const {
 
 std::optional<std::uint32_t> Segment::find_key(std::string_view key_wanted) const {
   const std::uint64_t hash = key_hash(key_wanted);
-  for (auto at = std::ranges::lower_bound(by_key_, hash, {}, &Slot::hash); at != by_key_.end() && at->hash == hash; ++at) {
+  for (auto at = std::ranges::lower_bound(by_key_, hash, {}, &Slot::hash); at != by_key_.end() && at->hash == hash;
+       ++at) {
     const auto row = static_cast<std::uint32_t>(at->row);
     if (key(row) == key_wanted) return row;
   }

@@ -1,8 +1,8 @@
 #pragma once
 
-// An immutable set of rows in one file: typed columns, the primary keys, the full-text postings with document lengths, and for
-// each row the hash of the text that is to be embedded. Vectors come later, in files of their own (vector_part.h), so that
-// text is searchable before the embedding model has seen it.
+// An immutable set of rows in one file: typed columns, the primary keys, the full-text postings with document lengths,
+// and for each row the hash of the text that is to be embedded. Vectors come later, in files of their own
+// (vector_part.h), so that text is searchable before the embedding model has seen it.
 
 #include <algorithm>
 #include <array>
@@ -48,7 +48,8 @@ class SegmentBuilder {
   SegmentBuilder(delta::Schema schema, Layout layout);
   // `row` in the order of the schema; its key is not NULL (checked).
   void add(const delta::Row& row);
-  // Copies the rows of `from` that are in `rows`, without analysing their text again. The schemas must hold the same layout.
+  // Copies the rows of `from` that are in `rows`, without analysing their text again. The schemas must hold the same
+  // layout.
   void add(const Segment& from, const RowSet& rows);
   [[nodiscard]] std::uint32_t rows() const { return static_cast<std::uint32_t>(lengths_.size()); }
   [[nodiscard]] std::size_t bytes() const;

@@ -59,7 +59,8 @@ std::shared_ptr<const VectorPart> VectorPart::open(const std::filesystem::path& 
   part->values_ = file.array<float>(kValues, shape.vectors * shape.dimension);
   part->present_ = RowSet(segment_rows);
   for (std::size_t i = 0; i < part->rows_.size(); ++i) {
-    if (part->rows_[i] >= segment_rows || (i > 0 && part->rows_[i] <= part->rows_[i - 1])) file.damaged("its rows are out of order");
+    if (part->rows_[i] >= segment_rows || (i > 0 && part->rows_[i] <= part->rows_[i - 1]))
+      file.damaged("its rows are out of order");
     part->present_.add(part->rows_[i]);
   }
   part->refused_ = RowSet::parse(file.section(kRefused), segment_rows);

@@ -25,10 +25,13 @@ using catalog::Privilege;
 using catalog::Securable;
 using catalog::SecurableType;
 
-Histogram query_seconds("lakeloop_search_query_seconds", "Time of a vector search query, without the embedding of its text",
+Histogram query_seconds("lakeloop_search_query_seconds",
+                        "Time of a vector search query, without the embedding of its text",
                         {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}, {"query_type"});
 
-Securable index_securable(std::string_view name) { return {SecurableType::kTable, std::string(name)}; }
+Securable index_securable(std::string_view name) {
+  return {SecurableType::kTable, std::string(name)};
+}
 
 bool is_plain(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
@@ -40,7 +43,8 @@ void check_index_name(std::string_view name) {
   const auto parts = split(name, '.');
   if (parts.size() != 3 || name.size() > 255 || !std::ranges::all_of(parts, is_plain)) {
     throw Error(ErrorCode::kInvalidArgument,
-                "Invalid index name. Must specify the full index name <catalog>.<schema>.<table>. Only alphanumerics and underscores are "
+                "Invalid index name. Must specify the full index name <catalog>.<schema>.<table>. Only alphanumerics "
+                "and underscores are "
                 "allowed.");
   }
 }
@@ -57,29 +61,34 @@ std::string_view to_string(QueryType type) {
   return "";
 }
 
-const delta::Field& source_column(const delta::Schema& schema, std::string_view name, std::string_view field, const IndexSpec& spec) {
+const delta::Field& source_column(const delta::Schema& schema, std::string_view name, std::string_view field,
+                                  const IndexSpec& spec) {
   const auto found = delta::find_column(schema, name);
   if (!found) throw Error(ErrorCode::kInvalidArgument, "{}: table {} has no column {}", field, spec.source_table, name);
   return schema[*found];
 }
 
-void check_text_column(const delta::Schema& schema, std::string_view name, std::string_view field, const IndexSpec& spec) {
+void check_text_column(const delta::Schema& schema, std::string_view name, std::string_view field,
+                       const IndexSpec& spec) {
   const delta::Field& column = source_column(schema, name, field, spec);
   if (column.type.kind != delta::TypeKind::kString) {
-    throw Error(ErrorCode::kInvalidArgument, "{}: column {} must be of type string, it is {}", field, name, column.type.text());
+    throw Error(ErrorCode::kInvalidArgument, "{}: column {} must be of type string, it is {}", field, name,
+                column.type.text());
   }
 }
 
 void check_columns(const delta::Schema& schema, const IndexSpec& spec) {
   using enum delta::TypeKind;
   const delta::Field& key = source_column(schema, spec.primary_key, "primary_key", spec);
-  if (key.type.kind != kString && key.type.kind != kLong && key.type.kind != kInteger && key.type.kind != kShort && key.type.kind != kByte) {
-    throw Error(ErrorCode::kInvalidArgument, "primary_key: column {} must be a string or an integer, it is {}", spec.primary_key,
-                key.type.text());
+  if (key.type.kind != kString && key.type.kind != kLong && key.type.kind != kInteger && key.type.kind != kShort &&
+      key.type.kind != kByte) {
+    throw Error(ErrorCode::kInvalidArgument, "primary_key: column {} must be a string or an integer, it is {}",
+                spec.primary_key, key.type.text());
   }
   for (const std::string& name : spec.columns_to_sync) source_column(schema, name, "columns_to_sync", spec);
   for (const std::string& name : spec.text_columns) check_text_column(schema, name, "text_columns", spec);
-  if (!spec.embedding_source_column.empty()) check_text_column(schema, spec.embedding_source_column, "embedding_source_columns", spec);
+  if (!spec.embedding_source_column.empty())
+    check_text_column(schema, spec.embedding_source_column, "embedding_source_columns", spec);
   if (!spec.context_column.empty()) check_text_column(schema, spec.context_column, "context_column", spec);
 }
 
@@ -152,14 +161,19 @@ struct VectorSearch::Impl {
     }
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      if (!std::ranges::contains(known, entry.path().filename().string())) std::filesystem::remove_all(entry.path(), ignored);
+      if (!std::ranges::contains(known, entry.path().filename().string()))
+        std::filesystem::remove_all(entry.path(), ignored);
     }
   }
 
-  // The record is in phase kDeleting; each step may have been done before.
+  // The record is in phase kDeleting; each step may have been done before. Whoever asked for it was allowed to, so the
+  // rest is ours: rights that changed since then must not leave it half done.
   void erase(const IndexRecord& record) {
+    Principal ourselves;
+    ourselves.name = "lakeloop";
+    ourselves.admin = true;
     try {
-      catalog.unregister_index(record.creator, record.spec.name);
+      catalog.unregister_index(ourselves, record.spec.name);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kNotFound) throw;
     }
@@ -225,13 +239,15 @@ struct VectorSearch::Impl {
     } else if (!state.row_error.empty()) {
       status.detailed_state = "ONLINE_PIPELINE_FAILED";
     } else if (behind || filling) {
-      status.detailed_state = record.spec.pipeline_type == "CONTINUOUS" ? "ONLINE_CONTINUOUS_UPDATE" : "ONLINE_TRIGGERED_UPDATE";
+      status.detailed_state =
+          record.spec.pipeline_type == "CONTINUOUS" ? "ONLINE_CONTINUOUS_UPDATE" : "ONLINE_TRIGGERED_UPDATE";
     } else {
       status.detailed_state = "ONLINE_NO_PENDING_UPDATE";
     }
     std::vector<std::string> notes;
     if (!state.row_error.empty()) notes.push_back("sync failed and is tried again: " + state.row_error);
-    if (!state.vector_error.empty()) notes.push_back("vectors wait, text is searchable; tried again: " + state.vector_error);
+    if (!state.vector_error.empty())
+      notes.push_back("vectors wait, text is searchable; tried again: " + state.vector_error);
     if (filling) notes.push_back(lakeloop::format("{} rows wait for their vector", view->pending_rows));
     if (manifest.next) notes.push_back(lakeloop::format("being embedded again with {}", manifest.next->model));
     if (!state.note.empty()) notes.push_back(state.note);
@@ -246,19 +262,23 @@ struct VectorSearch::Impl {
 
   void check_spec(const Principal& who, const IndexSpec& spec) {
     if (spec.pipeline_type != "CONTINUOUS" && spec.pipeline_type != "TRIGGERED") {
-      throw Error(ErrorCode::kInvalidArgument, "pipeline_type must be CONTINUOUS or TRIGGERED, not {}", spec.pipeline_type);
+      throw Error(ErrorCode::kInvalidArgument, "pipeline_type must be CONTINUOUS or TRIGGERED, not {}",
+                  spec.pipeline_type);
     }
     if (spec.embedding_source_column.empty() != spec.embedding_endpoint.empty()) {
       throw Error(ErrorCode::kInvalidArgument,
-                  "embedding_source_columns: give both the column and the endpoint of the embedding model, or neither for a text index");
+                  "embedding_source_columns: give both the column and the endpoint of the embedding model, or neither "
+                  "for a text index");
     }
     const auto parts = split(spec.name, '.');
-    catalog.authorize(who, Privilege::kCreateTable, {SecurableType::kSchema, lakeloop::format("{}.{}", parts[0], parts[1])});
+    catalog.authorize(who, Privilege::kCreateTable,
+                      {SecurableType::kSchema, lakeloop::format("{}.{}", parts[0], parts[1])});
     const delta::Snapshot snapshot = catalog.open_table(who, spec.source_table, Privilege::kSelect).snapshot();
     check_columns(snapshot.schema, spec);
     if (!snapshot.change_feed_enabled()) {
       throw Error(ErrorCode::kInvalidArgument,
-                  "source_table {} has no change data feed, which an index needs to follow it. Switch it on with: ALTER TABLE {} SET "
+                  "source_table {} has no change data feed, which an index needs to follow it. Switch it on with: "
+                  "ALTER TABLE {} SET "
                   "TBLPROPERTIES (delta.enableChangeDataFeed = true)",
                   spec.source_table, spec.source_table);
     }
@@ -271,8 +291,8 @@ struct VectorSearch::Impl {
   }
 
   // Fills in request.vector, or changes `ran` to full text.
-  void resolve_vector(IndexSync& index, const View& view, const SearchQuery& query, RankRequest& request, QueryType& ran,
-                      const Deadline& deadline) {
+  void resolve_vector(IndexSync& index, const View& view, const SearchQuery& query, RankRequest& request,
+                      QueryType& ran, const Deadline& deadline) {
     const std::string& name = index.record().spec.name;
     if (ran == QueryType::kFullText) return;
     if (!index.has_model()) {
@@ -285,12 +305,13 @@ struct VectorSearch::Impl {
     if (!query.vector.empty()) {
       const std::int64_t dimension = view.manifest.model ? view.manifest.model->dimension : 0;
       if (dimension > 0 && static_cast<std::int64_t>(query.vector.size()) != dimension) {
-        throw Error(ErrorCode::kInvalidArgument, "query_vector has {} numbers, index {} holds vectors of {}", query.vector.size(), name,
-                    dimension);
+        throw Error(ErrorCode::kInvalidArgument, "query_vector has {} numbers, index {} holds vectors of {}",
+                    query.vector.size(), name, dimension);
       }
       request.vector = query.vector;
       if (!normalize(request.vector)) {
-        throw Error(ErrorCode::kInvalidArgument, "query_vector has no direction: it is all zeros, or holds NaN or an infinite number");
+        throw Error(ErrorCode::kInvalidArgument,
+                    "query_vector has no direction: it is all zeros, or holds NaN or an infinite number");
       }
       return;
     }
@@ -316,7 +337,8 @@ VectorSearch::VectorSearch(db::Database& database, catalog::Catalog& catalog, ga
 VectorSearch::~VectorSearch() = default;
 
 Json VectorSearch::create_endpoint(const Principal& who, std::string_view name, std::string_view type) {
-  const bool valid = !name.empty() && name.size() <= 128 && std::ranges::all_of(name, [](char c) { return c == '-' || is_plain({&c, 1}); });
+  const bool valid = !name.empty() && name.size() <= 128 &&
+                     std::ranges::all_of(name, [](char c) { return c == '-' || is_plain({&c, 1}); });
   if (!valid) {
     throw Error(ErrorCode::kInvalidArgument, "name of an endpoint: 1 to 128 letters, digits, '_' and '-'");
   }
@@ -328,7 +350,9 @@ Json VectorSearch::create_endpoint(const Principal& who, std::string_view name, 
   return impl_->endpoint_json(endpoint);
 }
 
-Json VectorSearch::get_endpoint(const Principal&, std::string_view name) { return impl_->endpoint_json(impl_->endpoint(name)); }
+Json VectorSearch::get_endpoint(const Principal&, std::string_view name) {
+  return impl_->endpoint_json(impl_->endpoint(name));
+}
 
 std::vector<Json> VectorSearch::list_endpoints(const Principal&) {
   std::vector<Json> result;
@@ -339,8 +363,8 @@ std::vector<Json> VectorSearch::list_endpoints(const Principal&) {
 void VectorSearch::delete_endpoint(const Principal& who, std::string_view name) {
   const EndpointRecord endpoint = impl_->endpoint(name);
   if (!who.admin && endpoint.creator != who.name) {
-    throw Error(ErrorCode::kPermissionDenied, "endpoint {} belongs to {}: only its owner or an administrator may delete it", name,
-                endpoint.creator);
+    throw Error(ErrorCode::kPermissionDenied,
+                "endpoint {} belongs to {}: only its owner or an administrator may delete it", name, endpoint.creator);
   }
   impl_->metadata.remove_endpoint(endpoint.id);
 }
@@ -348,10 +372,6 @@ void VectorSearch::delete_endpoint(const Principal& who, std::string_view name) 
 IndexStatus VectorSearch::create_index(const Principal& who, const IndexSpec& spec) {
   check_index_name(spec.name);
   const EndpointRecord endpoint = impl_->endpoint(spec.endpoint_name);
-  {
-    const std::shared_lock lock(impl_->mutex);
-    if (impl_->indexes.contains(ascii_lower(spec.name))) throw Error(ErrorCode::kAlreadyExists, "Index {} already exists.", spec.name);
-  }
   impl_->check_spec(who, spec);
   IndexRecord record{new_uuid(), spec, endpoint.id, who, Timestamp::now(), IndexPhase::kCreating};
   record.spec.endpoint_name = endpoint.name;
@@ -384,7 +404,8 @@ std::vector<IndexStatus> VectorSearch::list_indexes(const Principal& who, std::s
   }
   std::vector<IndexStatus> result;
   for (const auto& index : found) {
-    if (impl_->catalog.allowed(who, Privilege::kSelect, index_securable(index->record().spec.name))) result.push_back(impl_->status(*index));
+    if (impl_->catalog.allowed(who, Privilege::kSelect, index_securable(index->record().spec.name)))
+      result.push_back(impl_->status(*index));
   }
   return result;
 }
@@ -395,7 +416,8 @@ void VectorSearch::delete_index(const Principal& who, std::string_view name) {
     const std::lock_guard lock(impl_->mutex);
     // Of two callers one deletes; for the other it is gone.
     const auto found = impl_->indexes.find(ascii_lower(name));
-    if (found == impl_->indexes.end() || found->second != index) throw Error(ErrorCode::kNotFound, "Index {} does not exist.", name);
+    if (found == impl_->indexes.end() || found->second != index)
+      throw Error(ErrorCode::kNotFound, "Index {} does not exist.", name);
     impl_->metadata.set_phase(index->record().id, IndexPhase::kDeleting);
     impl_->indexes.erase(found);
   }
@@ -417,15 +439,18 @@ bool VectorSearch::wait_for(const Principal& who, std::string_view name, std::in
   });
 }
 
-SearchResult VectorSearch::query(const Principal& who, std::string_view name, const SearchQuery& query, const Deadline& deadline) {
+SearchResult VectorSearch::query(const Principal& who, std::string_view name, const SearchQuery& query,
+                                 const Deadline& deadline) {
   const std::shared_ptr<IndexSync> index = impl_->find_for(who, Privilege::kSelect, name);
   const std::shared_ptr<const View> view = index->index().view();
   if (view->manifest.number == 0) {
-    throw Error(ErrorCode::kUnavailable, "index {} is not ready: its first snapshot is being indexed", name).with_retry_after(std::chrono::seconds(1));
+    throw Error(ErrorCode::kUnavailable, "index {} is not ready: its first snapshot is being indexed", name)
+        .with_retry_after(std::chrono::seconds(1));
   }
   const std::size_t most = query.type == QueryType::kAnn ? limits::kSearchResults : limits::kHybridResults;
   if (query.num_results < 1 || query.num_results > static_cast<std::int64_t>(most)) {
-    throw Error(ErrorCode::kInvalidArgument, "num_results must be 1 to {} for query_type {}", most, to_string(query.type));
+    throw Error(ErrorCode::kInvalidArgument, "num_results must be 1 to {} for query_type {}", most,
+                to_string(query.type));
   }
   if (query.text.size() > limits::kSearchTextBytes) {
     throw Error(ErrorCode::kInvalidArgument, "query_text is limited to {} bytes", limits::kSearchTextBytes);
@@ -433,7 +458,8 @@ SearchResult VectorSearch::query(const Principal& who, std::string_view name, co
   if (query.text.empty() && query.type != QueryType::kAnn) {
     throw Error(ErrorCode::kInvalidArgument, "query_type {} needs query_text", to_string(query.type));
   }
-  if (query.text.empty() && query.vector.empty()) throw Error(ErrorCode::kInvalidArgument, "give query_text or query_vector");
+  if (query.text.empty() && query.vector.empty())
+    throw Error(ErrorCode::kInvalidArgument, "give query_text or query_vector");
 
   const delta::Schema schema = index->returned_schema(*view);
   Condition condition = compile_filters(query.filters, schema);
@@ -456,7 +482,9 @@ SearchResult VectorSearch::query(const Principal& who, std::string_view name, co
   request.count = static_cast<std::size_t>(query.num_results);
   request.score_threshold = query.score_threshold;
   impl_->resolve_vector(*index, *view, query, request, ran, deadline);
-  request.ranking = ran == QueryType::kAnn ? Ranking::kVectors : ran == QueryType::kHybrid ? Ranking::kFused : Ranking::kText;
+  request.ranking = ran == QueryType::kAnn      ? Ranking::kVectors
+                    : ran == QueryType::kHybrid ? Ranking::kFused
+                                                : Ranking::kText;
 
   const auto begin = Steady::now();
   for (const RankedRow& row : rank(*view, request, Filter(std::move(condition), schema), deadline)) {

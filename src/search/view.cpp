@@ -8,11 +8,13 @@ namespace {
 
 const SegmentView* find_segment(const View* view, std::string_view file) {
   if (view == nullptr) return nullptr;
-  const auto found = std::ranges::find(view->segments, file, [](const SegmentView& s) { return std::string_view(s.files.file); });
+  const auto found =
+      std::ranges::find(view->segments, file, [](const SegmentView& s) { return std::string_view(s.files.file); });
   return found == view->segments.end() ? nullptr : &*found;
 }
 
-std::shared_ptr<const RowSet> read_live(const std::filesystem::path& folder, const SegmentFiles& files, std::uint32_t rows) {
+std::shared_ptr<const RowSet> read_live(const std::filesystem::path& folder, const SegmentFiles& files,
+                                        std::uint32_t rows) {
   auto live = std::make_shared<RowSet>(rows, true);
   if (!files.tombstones.empty()) {
     const SectionFile file = SectionFile::open(folder / files.tombstones, FileKind::kTombstones);

@@ -1,7 +1,7 @@
 #pragma once
 
-// What queries see: the open files of one manifest, and the figures over them. A View never changes; who holds one may read it
-// as long as needed, also after its files were replaced and removed.
+// What queries see: the open files of one manifest, and the figures over them. A View never changes; who holds one may
+// read it as long as needed, also after its files were replaced and removed.
 
 #include <cstdint>
 #include <filesystem>
@@ -28,10 +28,10 @@ struct SegmentView {
   SegmentFiles files;
   std::shared_ptr<const Segment> segment;
   std::shared_ptr<const RowSet> live;
-  std::vector<OpenPart> vectors;           // of all models
-  std::shared_ptr<const Graph> graph;      // over the part graph_vectors, or null
+  std::vector<OpenPart> vectors;       // of all models
+  std::shared_ptr<const Graph> graph;  // over the part graph_vectors, or null
   std::uint32_t live_rows = 0;
-  std::uint64_t live_length = 0;           // terms in live rows
+  std::uint64_t live_length = 0;  // terms in live rows
 
   [[nodiscard]] const float* vector_of(std::uint32_t row, std::string_view model_id) const;
   // Live rows with text to embed for which that model was not asked yet.

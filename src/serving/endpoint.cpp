@@ -18,11 +18,13 @@ constexpr std::size_t kMaxEntities = 10;
 
 std::string required_text(const Json& json, std::string_view key, std::string_view where) {
   const Json& value = json[key];
-  if (!value.is_string() || value.as_string().empty()) wrong(std::string(where) + "." + std::string(key), "is required");
+  if (!value.is_string() || value.as_string().empty())
+    wrong(std::string(where) + "." + std::string(key), "is required");
   return value.as_string();
 }
 
-// Takes `key`_plaintext out of the configuration. A reference {{secrets/scope/key}} needs secret scopes, which are not served.
+// Takes `key`_plaintext out of the configuration. A reference {{secrets/scope/key}} needs secret scopes, which are not
+// served.
 std::string take_secret(Json& json, const std::string& key, std::string_view where) {
   const std::string plain_key = key + "_plaintext";
   if (const Json* plain = json.find(plain_key)) {
@@ -32,8 +34,8 @@ std::string take_secret(Json& json, const std::string& key, std::string_view whe
     return secret;
   }
   if (json.contains(key)) {
-    throw Error(ErrorCode::kUnimplemented, "{}.{}: references to secret scopes are not served; send {} instead", where, key,
-                plain_key);
+    throw Error(ErrorCode::kUnimplemented, "{}.{}: references to secret scopes are not served; send {} instead", where,
+                key, plain_key);
   }
   return {};
 }
@@ -49,9 +51,11 @@ ServedEntity parse_external(Json& external, std::string& secret, const std::stri
   }
   if (entity.provider == "openai") {
     Json* config = external.find("openai_config");
-    if (config == nullptr || !config->is_object()) wrong(where + ".openai_config", "is required by the provider openai");
+    if (config == nullptr || !config->is_object())
+      wrong(where + ".openai_config", "is required by the provider openai");
     if (const std::string type = config->str("openai_api_type", "openai"); type != "openai") {
-      throw Error(ErrorCode::kUnimplemented, "{}.openai_config.openai_api_type: {} is not served, only openai", where, type);
+      throw Error(ErrorCode::kUnimplemented, "{}.openai_config.openai_api_type: {} is not served, only openai", where,
+                  type);
     }
     entity.base_url = config->str("openai_api_base", "https://api.openai.com/v1");
     secret = take_secret(*config, "openai_api_key", where + ".openai_config");
@@ -72,7 +76,8 @@ ServedEntity parse_external(Json& external, std::string& secret, const std::stri
       secret = take_secret(*key, "value", where + ".custom_provider_config.api_key_auth");
     }
   } else {
-    throw Error(ErrorCode::kUnimplemented, "{}.provider: \"{}\" is not served; openai and custom are", where, entity.provider);
+    throw Error(ErrorCode::kUnimplemented, "{}.provider: \"{}\" is not served; openai and custom are", where,
+                entity.provider);
   }
   net::parse_url(entity.base_url);
   if (entity.base_url.ends_with('/')) entity.base_url.pop_back();

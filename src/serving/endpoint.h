@@ -1,7 +1,8 @@
 #pragma once
 
 // A serving endpoint as it is configured: the subset of Databricks' serving-endpoints API that Lakeloop serves. The
-// configuration is kept as it was sent (minus secrets, which are sealed), so that a client that reads it back finds its own.
+// configuration is kept as it was sent (minus secrets, which are sealed), so that a client that reads it back finds its
+// own.
 
 #include <cstdint>
 #include <string>
@@ -17,7 +18,7 @@ namespace lakeloop::serving {
 enum class EntityKind : std::uint8_t { kModel, kExternal };
 
 struct ServedEntity {
-  std::string name;            // unique within the endpoint
+  std::string name;  // unique within the endpoint
   EntityKind kind = EntityKind::kModel;
   std::string entity_name;     // kModel: full name of the registered model
   std::string entity_version;  // kModel: a number, or an alias that is followed ("champion")
@@ -33,18 +34,18 @@ struct ServedEntity {
 struct Endpoint {
   std::string id, name, creator, description;
   Timestamp created, updated;
-  Json config;                 // {served_entities, traffic_config}, as sent, without plain secrets
-  Json ai_gateway;             // as sent, or null
+  Json config;      // {served_entities, traffic_config}, as sent, without plain secrets
+  Json ai_gateway;  // as sent, or null
   Json tags;
   std::int64_t config_version = 1;
-  std::string experiment_id;   // where its traces go
-  std::string sealed_secret;   // of the external model's key
-  std::string payload_table;   // full name; empty: requests are not kept in a table
+  std::string experiment_id;  // where its traces go
+  std::string sealed_secret;  // of the external model's key
+  std::string payload_table;  // full name; empty: requests are not kept in a table
   std::vector<ServedEntity> entities;
 };
 
-// Takes plain secrets out of `config` (they end in "_plaintext", or are custom_provider_config's) and checks every field.
-// kInvalidArgument names the field; providers other than openai and custom are kUnimplemented by name.
+// Takes plain secrets out of `config` (they end in "_plaintext", or are custom_provider_config's) and checks every
+// field. kInvalidArgument names the field; providers other than openai and custom are kUnimplemented by name.
 struct ParsedConfig {
   std::vector<ServedEntity> entities;
   Json stored;

@@ -6,7 +6,8 @@ namespace lakeloop::serving {
 namespace {
 
 constexpr std::string_view kColumns =
-    "id, name, creator, description, created, updated, config, ai_gateway, tags, config_version, experiment_id, sealed_secret, "
+    "id, name, creator, description, created, updated, config, ai_gateway, tags, config_version, experiment_id, "
+    "sealed_secret, "
     "payload_table";
 
 Endpoint from_row(const db::Row& row) {
@@ -31,9 +32,7 @@ Endpoint from_row(const db::Row& row) {
 }  // namespace
 
 std::vector<db::Migration> migrations() {
-  return {{.module = "serving",
-           .number = 1,
-           .sql = R"(CREATE TABLE serving_endpoints (
+  return {{.module = "serving", .number = 1, .sql = R"(CREATE TABLE serving_endpoints (
                        id TEXT PRIMARY KEY,
                        name TEXT NOT NULL UNIQUE,
                        creator TEXT NOT NULL,
@@ -51,33 +50,35 @@ std::vector<db::Migration> migrations() {
 
 void EndpointStore::insert(const Endpoint& e) {
   database_.write([&](db::Transaction& t) {
-    t.execute("INSERT INTO serving_endpoints (id, name, creator, description, created, updated, config, ai_gateway, tags, "
-              "config_version, experiment_id, sealed_secret, payload_table) "
-              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-              {e.id, e.name, e.creator, e.description, e.created.micros, e.updated.micros, e.config.dump(), e.ai_gateway.dump(),
-               e.tags.dump(), e.config_version, e.experiment_id, e.sealed_secret, e.payload_table});
+    t.execute(
+        "INSERT INTO serving_endpoints (id, name, creator, description, created, updated, config, ai_gateway, tags, "
+        "config_version, experiment_id, sealed_secret, payload_table) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        {e.id, e.name, e.creator, e.description, e.created.micros, e.updated.micros, e.config.dump(),
+         e.ai_gateway.dump(), e.tags.dump(), e.config_version, e.experiment_id, e.sealed_secret, e.payload_table});
   });
 }
 
 void EndpointStore::update(const Endpoint& e) {
   database_.write([&](db::Transaction& t) {
-    t.execute("UPDATE serving_endpoints SET description = $2, updated = $3, config = $4, ai_gateway = $5, tags = $6, "
-              "config_version = $7, sealed_secret = $8, payload_table = $9 WHERE name = $1",
-              {e.name, e.description, e.updated.micros, e.config.dump(), e.ai_gateway.dump(), e.tags.dump(), e.config_version,
-               e.sealed_secret, e.payload_table});
+    t.execute(
+        "UPDATE serving_endpoints SET description = $2, updated = $3, config = $4, ai_gateway = $5, tags = $6, "
+        "config_version = $7, sealed_secret = $8, payload_table = $9 WHERE name = $1",
+        {e.name, e.description, e.updated.micros, e.config.dump(), e.ai_gateway.dump(), e.tags.dump(), e.config_version,
+         e.sealed_secret, e.payload_table});
   });
 }
 
 void EndpointStore::erase(std::string_view name) {
-  database_.write([&](db::Transaction& t) {
-    t.execute("DELETE FROM serving_endpoints WHERE name = $1", {std::string(name)});
-  });
+  database_.write(
+      [&](db::Transaction& t) { t.execute("DELETE FROM serving_endpoints WHERE name = $1", {std::string(name)}); });
 }
 
 std::optional<Endpoint> EndpointStore::find(std::string_view name) {
   std::optional<Endpoint> endpoint;
   database_.read([&](db::Transaction& t) {
-    const auto row = t.query_one("SELECT " + std::string(kColumns) + " FROM serving_endpoints WHERE name = $1", {std::string(name)});
+    const auto row =
+        t.query_one("SELECT " + std::string(kColumns) + " FROM serving_endpoints WHERE name = $1", {std::string(name)});
     if (row) endpoint = from_row(*row);
   });
   return endpoint;

@@ -18,7 +18,7 @@ class EndpointStore {
   void update(const Endpoint& endpoint);
   void erase(std::string_view name);
   std::optional<Endpoint> find(std::string_view name);
-  std::vector<Endpoint> all();            // by name
+  std::vector<Endpoint> all();  // by name
 
  private:
   db::Database& database_;

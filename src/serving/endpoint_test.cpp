@@ -37,7 +37,8 @@ TEST(EndpointConfig, NamesTheWrongField) {
       {R"({"served_entities":[{"entity_name":"a.b.c"}]})", "entity_version is required"},
       {R"({"served_entities":[{"entity_name":"nodots","entity_version":"1"}]})", "nodots"},
       {R"({"served_entities":[{"external_model":{"name":"m","provider":"palm","task":"llm/v1/chat"}}]})", "palm"},
-      {R"({"served_entities":[{"external_model":{"name":"m","provider":"custom","task":"draw","custom_provider_config":{}}}]})", "task"},
+      {R"({"served_entities":[{"external_model":{"name":"m","provider":"custom","task":"draw","custom_provider_config":{}}}]})",
+       "task"},
       {R"({"served_entities":[{"external_model":{"name":"m","provider":"custom","task":"llm/v1/chat",)"
        R"("custom_provider_config":{"custom_provider_url":"file:///etc/passwd"}}}]})",
        "http"},
@@ -56,8 +57,9 @@ TEST(EndpointConfig, NamesTheWrongField) {
 }
 
 TEST(EndpointConfig, PayloadTable) {
-  EXPECT_EQ(payload_table_of(Json::parse(R"({"inference_table_config":{"enabled":true,"catalog_name":"main","schema_name":"docs",)"
-                                         R"("table_name_prefix":"assistant"}})")),
+  EXPECT_EQ(payload_table_of(
+                Json::parse(R"({"inference_table_config":{"enabled":true,"catalog_name":"main","schema_name":"docs",)"
+                            R"("table_name_prefix":"assistant"}})")),
             "main.docs.assistant_payload");
   EXPECT_EQ(payload_table_of(Json()), "");
   EXPECT_EQ(payload_table_of(Json::parse(R"({"inference_table_config":{"enabled":false}})")), "");

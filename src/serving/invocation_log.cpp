@@ -15,7 +15,8 @@ constexpr std::size_t kBatchRecords = 500;
 constexpr std::size_t kBatchBytes = 32 * 1024 * 1024;
 
 Gauge lag("lakeloop_invocation_log_lag", "Requests in the journal that are not in tables yet.");
-Counter failures("lakeloop_invocation_log_failures_total", "Batches that could not be written to tables and are tried again.");
+Counter failures("lakeloop_invocation_log_failures_total",
+                 "Batches that could not be written to tables and are tried again.");
 
 Json to_json(const Payload& payload) {
   Json codes = Json::array();
@@ -24,13 +25,14 @@ Json to_json(const Payload& payload) {
     codes.push_back(code);
     return {};
   };
-  Json json = Json::object({{"databricks_request_id", payload.databricks_request_id},
-                            {"client_request_id", payload.client_request_id.empty() ? Json() : Json(payload.client_request_id)},
-                            {"request_time", payload.request_time.micros},
-                            {"status_code", payload.status_code},
-                            {"execution_duration_ms", payload.execution_duration_ms},
-                            {"served_entity_id", payload.served_entity_id},
-                            {"requester", payload.requester}});
+  Json json =
+      Json::object({{"databricks_request_id", payload.databricks_request_id},
+                    {"client_request_id", payload.client_request_id.empty() ? Json() : Json(payload.client_request_id)},
+                    {"request_time", payload.request_time.micros},
+                    {"status_code", payload.status_code},
+                    {"execution_duration_ms", payload.execution_duration_ms},
+                    {"served_entity_id", payload.served_entity_id},
+                    {"requester", payload.requester}});
   json.set("request", kept(payload.request, "MAX_REQUEST_SIZE_EXCEEDED"));
   json.set("response", kept(payload.response, "MAX_RESPONSE_SIZE_EXCEEDED"));
   json.set("logging_error_codes", std::move(codes));
@@ -78,7 +80,9 @@ InvocationLog::InvocationLog(journal::Journal& journal, tracking::Tracking& trac
   consumer_ = std::jthread([this](const std::stop_token& stopped) { consume(stopped); });
 }
 
-InvocationLog::~InvocationLog() { stop(); }
+InvocationLog::~InvocationLog() {
+  stop();
+}
 
 void InvocationLog::stop() {
   consumer_.request_stop();
@@ -121,7 +125,8 @@ void InvocationLog::consume(const std::stop_token& stopped) {
       failures.add();
       log_error("invocation_log_retry", {{"message", error.message()}, {"position", from}});
       const auto until = Steady::now() + backoff;
-      while (!stopped.stop_requested() && Steady::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      while (!stopped.stop_requested() && Steady::now() < until)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
       backoff = std::min(backoff * 2, std::chrono::milliseconds(5000));
     }
   }
@@ -137,15 +142,19 @@ void InvocationLog::consume_batch(const std::vector<journal::Record>& records) {
     const Json json = Json::parse(record.bytes);
     if (json["trace"].is_object()) tracking_.record_trace(tracking::trace_from_json(json["trace"]));
     if (json["table"].is_string()) {
-      tables[json["table"].as_string()].push_back({static_cast<std::int64_t>(record.position), to_row(json["payload"])});
+      tables[json["table"].as_string()].push_back(
+          {static_cast<std::int64_t>(record.position), to_row(json["payload"])});
     }
   }
   for (auto& [name, rows] : tables) {
-    delta::Table table = catalog_.open_or_create_table(
-        admin_, name,
-        {.schema = payload_schema(), .partition_columns = {}, .properties = {}, .name = {}, .description = "Requests and answers"});
-    // A batch that is read again after a crash begins at the same offset but may reach further: rows that are in already are
-    // told by the position that the table's txn action holds.
+    delta::Table table = catalog_.open_or_create_table(admin_, name,
+                                                       {.schema = payload_schema(),
+                                                        .partition_columns = {},
+                                                        .properties = {},
+                                                        .name = {},
+                                                        .description = "Requests and answers"});
+    // A batch that is read again after a crash begins at the same offset but may reach further: rows that are in
+    // already are told by the position that the table's txn action holds.
     const auto transactions = table.snapshot().transactions;
     const auto done = transactions.find("invocations");
     std::vector<delta::Row> fresh;

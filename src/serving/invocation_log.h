@@ -1,7 +1,7 @@
 #pragma once
 
-// What happened to one request of an endpoint: one journal record on the request path, from which a consumer makes the trace
-// and the row of the payload table, each exactly once (traces by id, rows by the Delta txn action).
+// What happened to one request of an endpoint: one journal record on the request path, from which a consumer makes the
+// trace and the row of the payload table, each exactly once (traces by id, rows by the Delta txn action).
 
 #include <condition_variable>
 #include <cstdint>
@@ -30,7 +30,8 @@ delta::Schema payload_schema();
 class InvocationLog {
  public:
   // `admin` makes payload tables in the owner's stead.
-  InvocationLog(journal::Journal& journal, tracking::Tracking& tracking, catalog::Catalog& catalog, identity::Principal admin);
+  InvocationLog(journal::Journal& journal, tracking::Tracking& tracking, catalog::Catalog& catalog,
+                identity::Principal admin);
   ~InvocationLog();
 
   // Durable when it returns. `table`: full name of the payload table, or empty.

@@ -43,8 +43,11 @@ constexpr bool kLimitAddressSpace = true;
 
 std::map<std::string, std::string> worker_environment(int threads) {
   const std::string count = std::to_string(threads);
-  std::map<std::string, std::string> environment = {
-      {"GGML_NO_BACKTRACE", "1"}, {"OMP_NUM_THREADS", count}, {"OPENBLAS_NUM_THREADS", count}, {"OMP_WAIT_POLICY", "passive"}, {"LANG", "C.UTF-8"}};
+  std::map<std::string, std::string> environment = {{"GGML_NO_BACKTRACE", "1"},
+                                                    {"OMP_NUM_THREADS", count},
+                                                    {"OPENBLAS_NUM_THREADS", count},
+                                                    {"OMP_WAIT_POLICY", "passive"},
+                                                    {"LANG", "C.UTF-8"}};
   // Where a package that carries its libraries says they are.
   for (const char* name : {"LAKELOOP_GGML_FOLDER", "LD_LIBRARY_PATH"}) {
     if (const char* value = std::getenv(name)) environment[name] = value;
@@ -69,6 +72,13 @@ std::string last_words(const std::string& text) {
   return words.substr(0, 500);
 }
 
+// As the worker's command line takes them.
+void check_range(std::string_view name, std::int64_t value, std::int64_t lowest, std::int64_t highest) {
+  if (value >= lowest && value <= highest) return;
+  throw Error(ErrorCode::kInvalidArgument, "{} is {}: give a number from {} to {}", name, value, lowest, highest)
+      .with_param(std::string(name));
+}
+
 class LlmEngine final : public gateway::InferenceEngine {
  public:
   explicit LlmEngine(LlmEngineOptions options) : options_(std::move(options)), opener_([this] { open(); }) {}
@@ -86,14 +96,17 @@ class LlmEngine final : public gateway::InferenceEngine {
     info.sha256 = options_.sha256;
     info.chat = info.grammar = !options_.embeddings;
     info.embeddings = options_.embeddings;
-    info.context_tokens = about_["context_tokens"].int_or(options_.embeddings ? options_.embedding_tokens : options_.context_tokens);
+    info.context_tokens =
+        about_["context_tokens"].int_or(options_.embeddings ? options_.embedding_tokens : options_.context_tokens);
     info.dimension = options_.embeddings ? about_["embedding_dimension"].int_or(0) : 0;
     info.state = state_;
     return info;
   }
 
-  ChatResult chat(const ChatRequest& request, const Deadline& deadline, const std::function<bool(const ChatChunk&)>& on_chunk) override {
-    if (options_.embeddings) throw Error(ErrorCode::kInvalidArgument, "model {} gives embeddings: it does not chat", options_.model_name);
+  ChatResult chat(const ChatRequest& request, const Deadline& deadline,
+                  const std::function<bool(const ChatChunk&)>& on_chunk) override {
+    if (options_.embeddings)
+      throw Error(ErrorCode::kInvalidArgument, "model {} gives embeddings: it does not chat", options_.model_name);
     const auto start = Steady::now();
     const Json worker_request = worker_request_of(request, on_chunk != nullptr);
     const Turn turn = queue();
@@ -102,7 +115,8 @@ class LlmEngine final : public gateway::InferenceEngine {
     result.model = options_.model_name;
     std::int64_t pieces = 0;
     const auto on_event = [&](const Json& event) {
-      if (pieces++ == 0) result.time_to_first_token_ms = std::chrono::duration<double, std::milli>(Steady::now() - start).count();
+      if (pieces++ == 0)
+        result.time_to_first_token_ms = std::chrono::duration<double, std::milli>(Steady::now() - start).count();
       result.content += event.str("text");
       ChatChunk chunk;
       chunk.content = event.str("text");
@@ -113,7 +127,8 @@ class LlmEngine final : public gateway::InferenceEngine {
       answer = link->call(worker_request, deadline, {on_event, nullptr});
     } catch (const Error& error) {
       // What was begun cannot be begun again elsewhere.
-      if (pieces > 0 && error.code() == ErrorCode::kUnavailable) throw Error(ErrorCode::kUpstream, "{}", error.message());
+      if (pieces > 0 && error.code() == ErrorCode::kUnavailable)
+        throw Error(ErrorCode::kUpstream, "{}", error.message());
       throw;
     }
     if (answer.cancelled) {
@@ -139,7 +154,8 @@ class LlmEngine final : public gateway::InferenceEngine {
   }
 
   EmbeddingResult embed(const std::vector<std::string>& inputs, const Deadline& deadline) override {
-    if (!options_.embeddings) throw Error(ErrorCode::kInvalidArgument, "model {} chats: it gives no embeddings", options_.model_name);
+    if (!options_.embeddings)
+      throw Error(ErrorCode::kInvalidArgument, "model {} chats: it gives no embeddings", options_.model_name);
     const Turn turn = queue();
     const auto link = ready(deadline);
     EmbeddingResult result;
@@ -147,10 +163,12 @@ class LlmEngine final : public gateway::InferenceEngine {
     for_each_frame(inputs, [&](Json texts, std::size_t count) {
       std::string bytes;
       const Json done = link->call(Json::object({{"op", "embed"}, {"inputs", std::move(texts)}}), deadline,
-                                   {nullptr, [&](std::string_view raw) { bytes += raw; }}).result;
+                                   {nullptr, [&](std::string_view raw) { bytes += raw; }})
+                            .result;
       const auto dimension = static_cast<std::size_t>(done["dimension"].int_or(0));
       if (dimension == 0 || bytes.size() != count * dimension * sizeof(float)) {
-        throw Error(ErrorCode::kInternal, "the worker sent {} bytes for {} embeddings of {} dimensions", bytes.size(), count, dimension);
+        throw Error(ErrorCode::kInternal, "the worker sent {} bytes for {} embeddings of {} dimensions", bytes.size(),
+                    count, dimension);
       }
       for (std::size_t i = 0; i < count; ++i) {
         std::vector<float> vector(dimension);
@@ -163,12 +181,14 @@ class LlmEngine final : public gateway::InferenceEngine {
     return result;
   }
 
-  std::optional<std::vector<std::int64_t>> count_tokens(const std::vector<std::string>& texts, const Deadline& deadline) override {
+  std::optional<std::vector<std::int64_t>> count_tokens(const std::vector<std::string>& texts,
+                                                        const Deadline& deadline) override {
     const Turn turn = queue();
     const auto link = ready(deadline);
     std::vector<std::int64_t> counts;
     for_each_frame(texts, [&](Json part, std::size_t) {
-      const Json done = link->call(Json::object({{"op", "count_tokens"}, {"texts", std::move(part)}}), deadline, {}).result;
+      const Json done =
+          link->call(Json::object({{"op", "count_tokens"}, {"texts", std::move(part)}}), deadline, {}).result;
       for (const Json& count : done["counts"].items()) counts.push_back(count.int_or(0));
     });
     return counts;
@@ -191,7 +211,8 @@ class LlmEngine final : public gateway::InferenceEngine {
     const std::size_t limit = options_.queue_limit + static_cast<std::size_t>(options_.parallel);
     if (++requests_ > limit) {
       --requests_;
-      throw Error(ErrorCode::kResourceExhausted, "{} requests already wait for model {}: try again", options_.queue_limit, options_.model_name)
+      throw Error(ErrorCode::kResourceExhausted, "{} requests already wait for model {}: try again",
+                  options_.queue_limit, options_.model_name)
           .with_retry_after(1s);
     }
     return Turn(requests_);
@@ -220,13 +241,16 @@ class LlmEngine final : public gateway::InferenceEngine {
     for (;;) {
       if (usable()) return link_;
       if (!failure_.empty()) {
-        throw Error(ErrorCode::kUnavailable, "model {} is not served: {}", options_.model_name, failure_).with_retry_after(1s);
+        throw Error(ErrorCode::kUnavailable, "model {} is not served: {}", options_.model_name, failure_)
+            .with_retry_after(1s);
       }
       if (deadline.expired()) {
-        throw Error(ErrorCode::kUnavailable, "model {} is still loading: try again", options_.model_name).with_retry_after(1s);
+        throw Error(ErrorCode::kUnavailable, "model {} is still loading: try again", options_.model_name)
+            .with_retry_after(1s);
       }
       deadline.check();
-      changed_.wait_for(lock, deadline.cancelled(), std::min<std::chrono::milliseconds>(deadline.left(), 1s), [&] { return usable() || !failure_.empty(); });
+      changed_.wait_for(lock, deadline.cancelled(), std::min<std::chrono::milliseconds>(deadline.left(), 1s),
+                        [&] { return usable() || !failure_.empty(); });
     }
   }
 
@@ -269,7 +293,8 @@ class LlmEngine final : public gateway::InferenceEngine {
     options.log_file = options_.log_file;
     options.hand_over = pair.theirs.release();
     if (kLimitAddressSpace) {
-      options.limits.address_space_bytes = (options_.memory_limit_bytes != 0 ? options_.memory_limit_bytes : file * 2 + cache) + kLibrarySpace;
+      options.limits.address_space_bytes =
+          (options_.memory_limit_bytes != 0 ? options_.memory_limit_bytes : file * 2 + cache) + kLibrarySpace;
     }
     auto child = process::Child::spawn(std::move(options));
     starting_ = std::make_shared<WorkerLink>(std::move(pair.ours));
@@ -321,11 +346,14 @@ class LlmEngine final : public gateway::InferenceEngine {
   }
 
   std::vector<std::string> arguments() const {
-    std::vector<std::string> arguments = {"serve", "--model", options_.model_file.string(), "--threads", std::to_string(options_.threads)};
+    std::vector<std::string> arguments = {"serve", "--model", options_.model_file.string(), "--threads",
+                                          std::to_string(options_.threads)};
     if (options_.embeddings) {
-      arguments.insert(arguments.end(), {"--embeddings", "--embedding-tokens", std::to_string(options_.embedding_tokens)});
+      arguments.insert(arguments.end(),
+                       {"--embeddings", "--embedding-tokens", std::to_string(options_.embedding_tokens)});
     } else {
-      arguments.insert(arguments.end(), {"--context", std::to_string(options_.context_tokens), "--parallel", std::to_string(options_.parallel)});
+      arguments.insert(arguments.end(), {"--context", std::to_string(options_.context_tokens), "--parallel",
+                                         std::to_string(options_.parallel)});
     }
     return arguments;
   }
@@ -333,7 +361,8 @@ class LlmEngine final : public gateway::InferenceEngine {
   std::uint64_t cache_bytes() const {
     if (options_.embeddings) return 256 * 1024 * 1024;
     const std::lock_guard lock(mutex_);
-    const auto tokens = static_cast<std::uint64_t>(options_.context_tokens) * static_cast<std::uint64_t>(options_.parallel);
+    const auto tokens =
+        static_cast<std::uint64_t>(options_.context_tokens) * static_cast<std::uint64_t>(options_.parallel);
     return tokens * static_cast<std::uint64_t>(about_["cache_bytes_per_token"].int_or(0));
   }
 
@@ -355,6 +384,10 @@ class LlmEngine final : public gateway::InferenceEngine {
 }  // namespace
 
 std::shared_ptr<gateway::InferenceEngine> make_llm_engine(LlmEngineOptions options) {
+  check_range("context_tokens", options.context_tokens, 16, 1 << 20);
+  check_range("embedding_tokens", options.embedding_tokens, 8, 8192);
+  check_range("threads", options.threads, 1, 256);
+  check_range("parallel", options.parallel, 1, 64);
   return std::make_shared<LlmEngine>(std::move(options));
 }
 

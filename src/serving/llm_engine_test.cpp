@@ -31,7 +31,9 @@ const std::filesystem::path kTiny = LAKELOOP_TINY_MODEL;
 
 class Folder {
  public:
-  Folder() : path_(std::filesystem::temp_directory_path() / ("lakeloop-llm-" + random_hex(8))) { std::filesystem::create_directories(path_); }
+  Folder() : path_(std::filesystem::temp_directory_path() / ("lakeloop-llm-" + random_hex(8))) {
+    std::filesystem::create_directories(path_);
+  }
   ~Folder() { std::filesystem::remove_all(path_); }
   [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
@@ -49,22 +51,29 @@ LlmEngineOptions tiny_options() {
   return options;
 }
 
-Deadline soon() { return Deadline::after(60s); }
+Deadline soon() {
+  return Deadline::after(60s);
+}
 
 std::string port_question() {
   const std::string question = "Question: What is the default port of the server?";
-  return question + "\n\nContext:\n[1] To reset the password, open Settings and click Security.\n[2] The default port of the server is 8443.\n"
-         "[3] Logs are kept for 30 days.\n\n" + question;
+  return question +
+         "\n\nContext:\n[1] To reset the password, open Settings and click Security.\n[2] The default port of the "
+         "server is 8443.\n"
+         "[3] Logs are kept for 30 days.\n\n" +
+         question;
 }
 constexpr const char* kPortAnswer = "[2] The default port of the server is 8443.";
 
 ChatRequest ask(const std::string& user, int max_tokens = 96) {
   ChatRequest request;
-  request.body = Json::object({{"model", "x"},
-                               {"messages", Json::array({Json::object({{"role", "system"}, {"content", "Answer the question using only the context."}}),
-                                                         Json::object({{"role", "user"}, {"content", user}})})},
-                               {"temperature", 0},
-                               {"max_tokens", max_tokens}});
+  request.body = Json::object(
+      {{"model", "x"},
+       {"messages",
+        Json::array({Json::object({{"role", "system"}, {"content", "Answer the question using only the context."}}),
+                     Json::object({{"role", "user"}, {"content", user}})})},
+       {"temperature", 0},
+       {"max_tokens", max_tokens}});
   return request;
 }
 ChatRequest endless() {
@@ -144,7 +153,8 @@ TEST(LlmEngine, ManyCallersAtOnce) {
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&, i] {
       const auto on_chunk = [](const ChatChunk&) { return true; };
-      const ChatResult result = engine->chat(ask(port_question()), soon(), i % 2 == 0 ? std::function<bool(const ChatChunk&)>(on_chunk) : nullptr);
+      const ChatResult result = engine->chat(ask(port_question()), soon(),
+                                             i % 2 == 0 ? std::function<bool(const ChatChunk&)>(on_chunk) : nullptr);
       if (result.content == kPortAnswer) ++right;
     });
   }
@@ -161,7 +171,9 @@ TEST(LlmEngine, AnySchemaGivesADocumentThatFits) {
       ChatRequest request = ask("Fill in the form.", 400);
       request.body.set("temperature", seed == 0 ? 0.0 : 1.0);
       request.body.set("seed", seed);
-      request.body.set("response_format", Json::object({{"type", "json_schema"}, {"json_schema", Json::object({{"name", "x"}, {"schema", schema}})}}));
+      request.body.set(
+          "response_format",
+          Json::object({{"type", "json_schema"}, {"json_schema", Json::object({{"name", "x"}, {"schema", schema}})}}));
       const ChatResult result = engine->chat(request, soon(), nullptr);
       if (result.finish_reason == "length") continue;  // a model of a million weights does not always end
       const auto value = Json::try_parse(result.content);
@@ -180,7 +192,8 @@ TEST(LlmEngine, AnySchemaGivesADocumentThatFits) {
     EXPECT_TRUE(Json::try_parse(result.content) && Json::parse(result.content).is_object()) << result.content;
   }
   ChatRequest choice = ask(port_question());
-  choice.grammar = gateway::grammar_of_choices({"[1] \"quoted\" \\ text", "[2] The default port of the server is 8443.", "ü 世"});
+  choice.grammar =
+      gateway::grammar_of_choices({"[1] \"quoted\" \\ text", "[2] The default port of the server is 8443.", "ü 世"});
   EXPECT_EQ(engine->chat(choice, soon(), nullptr).content, kPortAnswer);
 }
 
@@ -190,7 +203,8 @@ TEST(LlmEngine, RefusesFieldsByName) {
     ChatRequest request = ask("hi", 2);
     request.body.set(key, std::move(value));
     std::string param;
-    EXPECT_EQ(code_of([&] { engine->chat(request, soon(), nullptr); }, nullptr, &param), ErrorCode::kInvalidArgument) << key;
+    EXPECT_EQ(code_of([&] { engine->chat(request, soon(), nullptr); }, nullptr, &param), ErrorCode::kInvalidArgument)
+        << key;
     return param;
   };
   EXPECT_EQ(refused("tools", Json::array({Json::object({{"type", "function"}})})), "tools");
@@ -201,19 +215,25 @@ TEST(LlmEngine, RefusesFieldsByName) {
   EXPECT_EQ(refused("temperature", 9), "temperature");
   EXPECT_EQ(refused("response_format", Json::object({{"type", "xml"}})), "response_format");
   EXPECT_EQ(refused("messages", Json::array({Json::object({{"role", "tool"}, {"content", "x"}})})), "messages[0].role");
-  EXPECT_EQ(refused("messages", Json::array({Json::object({{"role", "user"}, {"content", Json::array({Json::object({{"type", "image_url"}})})}})})),
-            "messages[0].content[0]");
+  EXPECT_EQ(
+      refused("messages", Json::array({Json::object(
+                              {{"role", "user"}, {"content", Json::array({Json::object({{"type", "image_url"}})})}})})),
+      "messages[0].content[0]");
   // What asks for nothing is no request.
   ChatRequest plain = ask("hi", 2);
-  for (const char* key : {"tools", "tool_choice", "logprobs", "logit_bias", "functions", "audio"}) plain.body.set(key, nullptr);
+  for (const char* key : {"tools", "tool_choice", "logprobs", "logit_bias", "functions", "audio"})
+    plain.body.set(key, nullptr);
   plain.body.set("n", 1);
   plain.body.set("user", "someone");
-  plain.body.set("messages", Json::array({Json::object({{"role", "developer"}, {"content", Json::array({Json::object({{"type", "text"}, {"text", "a"}}),
-                                                                                            Json::object({{"type", "text"}, {"text", "b"}})})},
-                                                        {"tool_calls", nullptr}})}));
+  plain.body.set("messages",
+                 Json::array({Json::object({{"role", "developer"},
+                                            {"content", Json::array({Json::object({{"type", "text"}, {"text", "a"}}),
+                                                                     Json::object({{"type", "text"}, {"text", "b"}})})},
+                                            {"tool_calls", nullptr}})}));
   EXPECT_EQ(engine->chat(plain, soon(), nullptr).usage.completion_tokens, 2);
   std::string message;
-  EXPECT_EQ(code_of([&] { engine->chat(ask(std::string(20000, 'z')), soon(), nullptr); }, &message), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { engine->chat(ask(std::string(20000, 'z')), soon(), nullptr); }, &message),
+            ErrorCode::kInvalidArgument);
   EXPECT_THAT(message, ::testing::HasSubstr("1024 tokens"));
   EXPECT_EQ(code_of([&] { engine->embed({"a"}, soon()); }), ErrorCode::kInvalidArgument);
 }
@@ -301,9 +321,11 @@ TEST(LlmEngine, AKilledWorkerIsReplaced) {
     }
   });
   std::string message;
-  EXPECT_EQ(code_of([&] {
-              for (;;) engine->chat(endless(), soon(), nullptr);
-            }, &message),
+  EXPECT_EQ(code_of(
+                [&] {
+                  for (;;) engine->chat(endless(), soon(), nullptr);
+                },
+                &message),
             ErrorCode::kUnavailable);
   killer.request_stop();
   killer.join();
@@ -344,7 +366,8 @@ TEST(LlmEngine, Embeddings) {
   EXPECT_FALSE(result.truncated.front());
   for (std::size_t i = 0; i < 600; ++i) {
     double dot = 0;
-    for (std::size_t k = 0; k < result.vectors[i].size(); ++k) dot += static_cast<double>(result.vectors[i][k]) * result.vectors[i + 600][k];
+    for (std::size_t k = 0; k < result.vectors[i].size(); ++k)
+      dot += static_cast<double>(result.vectors[i][k]) * result.vectors[i + 600][k];
     ASSERT_NEAR(dot, 1.0, 1e-3) << i;
   }
   EXPECT_GT(result.usage.prompt_tokens, 1200);
@@ -355,7 +378,8 @@ TEST(LlmEngine, Embeddings) {
 
 TEST(LlmEngine, AdaptersAreThereAfterARestart) {
   const char* data = std::getenv("LAKELOOP_TEST_DATA");
-  const std::filesystem::path file = data == nullptr ? "" : std::filesystem::path(data) / "tiny_model/lakeloop-tiny-style-lora.gguf";
+  const std::filesystem::path file =
+      data == nullptr ? "" : std::filesystem::path(data) / "tiny_model/lakeloop-tiny-style-lora.gguf";
   if (!std::filesystem::exists(file)) GTEST_SKIP() << "needs the style adapter of LAKELOOP_TEST_DATA";
   LlmEngineOptions options = tiny_options();
   options.adapters["style"] = file;
@@ -431,6 +455,14 @@ TEST(CheckModel, AnEngineOnABadFileSaysSo) {
   const auto without = make_llm_engine(options);
   EXPECT_EQ(code_of([&] { without->chat(ask("hi"), soon(), nullptr); }, &message), ErrorCode::kUnavailable);
   EXPECT_THAT(message, ::testing::HasSubstr("no-program"));
+}
+
+TEST(LlmEngine, NumbersOutOfRangeAreRefused) {
+  LlmEngineOptions options = tiny_options();
+  options.parallel = 0;
+  std::string param;
+  EXPECT_EQ(code_of([&] { make_llm_engine(options); }, nullptr, &param), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(param, "parallel");
 }
 
 TEST(MemoryAdmission, SaysBothNumbers) {

@@ -12,11 +12,25 @@ namespace lakeloop::serving {
 namespace {
 
 // Handed on as they are; the worker checks their ranges.
-constexpr std::array<std::string_view, 8> kPassed = {"temperature", "top_p", "top_k", "min_p", "seed", "stop", "frequency_penalty", "presence_penalty"};
+constexpr std::array<std::string_view, 8> kPassed = {
+    "temperature", "top_p", "top_k", "min_p", "seed", "stop", "frequency_penalty", "presence_penalty"};
 // Read here, or without influence on the answer.
-constexpr std::array<std::string_view, 16> kTaken = {
-    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "response_format", "user", "metadata", "store",
-    "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "n", "parallel_tool_calls"};
+constexpr std::array<std::string_view, 16> kTaken = {"model",
+                                                     "messages",
+                                                     "stream",
+                                                     "stream_options",
+                                                     "max_tokens",
+                                                     "max_completion_tokens",
+                                                     "response_format",
+                                                     "user",
+                                                     "metadata",
+                                                     "store",
+                                                     "safety_identifier",
+                                                     "prompt_cache_key",
+                                                     "prompt_cache_retention",
+                                                     "service_tier",
+                                                     "n",
+                                                     "parallel_tool_calls"};
 
 Error refuse(std::string_view field, std::string_view rule) {
   return Error(ErrorCode::kInvalidArgument, "{} {}", field, rule).with_param(std::string(field));
@@ -40,7 +54,8 @@ std::string content_of(const Json& content, const std::string& place) {
     const Json& part = content.at(i);
     const std::string type = part.str("type");
     if (type != "text" || !part["text"].is_string()) {
-      throw refuse(lakeloop::format("{}[{}]", place, i), lakeloop::format("is of type \"{}\": this model reads parts of type text only", type));
+      throw refuse(lakeloop::format("{}[{}]", place, i),
+                   lakeloop::format("is of type \"{}\": this model reads parts of type text only", type));
     }
     if (i > 0) text += '\n';
     text += part["text"].as_string();
@@ -58,7 +73,8 @@ Json messages_of(const Json& list) {
     std::string role = message.str("role");
     if (role == "developer") role = "system";  // its newer name
     if (role != "system" && role != "user" && role != "assistant") {
-      throw refuse(place + ".role", lakeloop::format("is \"{}\": this model knows system, developer, user and assistant", role));
+      throw refuse(place + ".role",
+                   lakeloop::format("is \"{}\": this model knows system, developer, user and assistant", role));
     }
     for (const auto& [key, value] : message.members()) {
       if (key != "role" && key != "content" && !asks_for_nothing(key, value)) {
@@ -94,7 +110,8 @@ Json worker_request_of(const gateway::ChatRequest& request, bool stream) {
       throw refuse(key, "is not supported by this model");
     }
   }
-  if (const Json& n = body["n"]; !n.is_null() && n != Json(1)) throw refuse("n", "must be 1: this model gives one answer");
+  if (const Json& n = body["n"]; !n.is_null() && n != Json(1))
+    throw refuse("n", "must be 1: this model gives one answer");
   const std::string_view limit = body["max_completion_tokens"].is_null() ? "max_tokens" : "max_completion_tokens";
   out.set_if("max_tokens", body[limit]);
   std::optional<std::string> grammar = grammar_of(body["response_format"]);

@@ -46,8 +46,10 @@ std::uint64_t available_memory_bytes() {
 void admit_memory(std::uint64_t needed, const std::string& model_name) {
   const std::uint64_t available = available_memory_bytes();
   if (needed <= available) return;
-  throw Error(ErrorCode::kResourceExhausted, "model {} needs about {} MiB of memory, {} MiB are available: stop another model or lower context and parallel",
-              model_name, needed >> 20, available >> 20);
+  throw Error(
+      ErrorCode::kResourceExhausted,
+      "model {} needs about {} MiB of memory, {} MiB are available: stop another model or lower context and parallel",
+      model_name, needed >> 20, available >> 20);
 }
 
 }  // namespace lakeloop::serving

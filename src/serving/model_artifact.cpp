@@ -8,14 +8,16 @@ namespace lakeloop::serving {
 Artifact read_artifact(catalog::Catalog& catalog, const catalog::ModelVersionInfo& version) {
   const std::string name = version.catalog_name + "." + version.schema_name + "." + version.model_name;
   if (version.status != "READY") {
-    throw Error(ErrorCode::kInvalidArgument, "{} version {} is not ready to be served: {}", name, version.version, version.status);
+    throw Error(ErrorCode::kInvalidArgument, "{} version {} is not ready to be served: {}", name, version.version,
+                version.status);
   }
   Json mlmodel;
   try {
     mlmodel = codec::yaml_parse(catalog.store().get(version.storage_location + "MLmodel"));
   } catch (const Error& error) {
-    throw Error(ErrorCode::kInvalidArgument, "{} version {} cannot be served: its artefact has no readable MLmodel ({})", name,
-                version.version, error.message());
+    throw Error(ErrorCode::kInvalidArgument,
+                "{} version {} cannot be served: its artefact has no readable MLmodel ({})", name, version.version,
+                error.message());
   }
   const Json& flavors = mlmodel["flavors"];
   Artifact artifact;
@@ -29,8 +31,8 @@ Artifact read_artifact(catalog::Catalog& catalog, const catalog::ModelVersionInf
     if (flavors.is_object()) {
       for (const auto& [flavor, about] : flavors.members()) found += (found.empty() ? "" : ", ") + flavor;
     }
-    throw Error(ErrorCode::kUnimplemented, "{} version {} has the flavours {}; Lakeloop serves {} and {}", name, version.version,
-                found.empty() ? "none" : found, chain::kChainFlavor, kGgufFlavor);
+    throw Error(ErrorCode::kUnimplemented, "{} version {} has the flavours {}; Lakeloop serves {} and {}", name,
+                version.version, found.empty() ? "none" : found, chain::kChainFlavor, kGgufFlavor);
   }
   artifact.gguf = {.file = gguf.str("file"),
                    .sha256 = gguf.str("sha256"),

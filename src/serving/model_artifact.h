@@ -1,6 +1,7 @@
 #pragma once
 
-// A GGUF model as a registered version: a folder with MLmodel (flavour `gguf`) and the file. Written by `hub`, read here.
+// A GGUF model as a registered version: a folder with MLmodel (flavour `gguf`) and the file. Written by `hub`, read
+// here.
 
 #include <cstdint>
 #include <string>
@@ -12,12 +13,12 @@ namespace lakeloop::serving {
 inline constexpr std::string_view kGgufFlavor = "gguf";
 
 struct GgufModel {
-  std::string file;                  // within the artefact's folder
+  std::string file;  // within the artefact's folder
   std::string sha256;
-  std::string task;                  // llm/v1/chat or llm/v1/embeddings
-  std::int64_t context_length = 0;   // tokens
+  std::string task;                 // llm/v1/chat or llm/v1/embeddings
+  std::int64_t context_length = 0;  // tokens
   std::int64_t embedding_dimension = 0;
-  std::int64_t max_input_tokens = 0; // of an embedding; longer texts are cut there
+  std::int64_t max_input_tokens = 0;  // of an embedding; longer texts are cut there
 };
 
 // What kind of artefact the version is; the flavour's fields where it is a GGUF model.

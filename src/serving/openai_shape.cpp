@@ -38,12 +38,12 @@ Json completion(const CompletionHead& head, const gateway::ChatResult& result) {
 Json completion(const CompletionHead& head, const chain::Answer& answer) {
   Json annotations = Json::array();
   for (const chain::Citation& citation : answer.citations) {
-    annotations.push_back(Json::object(
-        {{"type", "url_citation"},
-         {"url_citation", Json::object({{"start_index", citation.answer_start},
-                                        {"end_index", citation.answer_end},
-                                        {"title", citation.title},
-                                        {"url", codec::percent_encode(citation.source_path, true)}})}}));
+    annotations.push_back(
+        Json::object({{"type", "url_citation"},
+                      {"url_citation", Json::object({{"start_index", citation.answer_start},
+                                                     {"end_index", citation.answer_end},
+                                                     {"title", citation.title},
+                                                     {"url", codec::percent_encode(citation.source_path, true)}})}}));
   }
   Json message = Json::object(
       {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}, {"annotations", std::move(annotations)}});
@@ -76,7 +76,8 @@ std::vector<std::string> embedding_inputs(const Json& body) {
   const Json& input = body["input"];
   if (input.is_string()) return {input.as_string()};
   if (!input.is_array() || input.size() == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "input must be a string or a non-empty list of strings").with_param("input");
+    throw Error(ErrorCode::kInvalidArgument, "input must be a string or a non-empty list of strings")
+        .with_param("input");
   }
   if (input.size() > kMaxEmbeddingInputs) {
     throw Error(ErrorCode::kInvalidArgument, "input has {} texts, the limit is {}", input.size(), kMaxEmbeddingInputs)
@@ -85,7 +86,8 @@ std::vector<std::string> embedding_inputs(const Json& body) {
   std::vector<std::string> texts;
   for (const Json& item : input.items()) {
     if (!item.is_string()) {
-      throw Error(ErrorCode::kInvalidArgument, "input must be text; lists of token ids are not taken").with_param("input");
+      throw Error(ErrorCode::kInvalidArgument, "input must be text; lists of token ids are not taken")
+          .with_param("input");
     }
     texts.push_back(item.as_string());
   }

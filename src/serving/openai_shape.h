@@ -12,9 +12,9 @@
 namespace lakeloop::serving {
 
 struct CompletionHead {
-  std::string id;         // "chatcmpl-..."
+  std::string id;  // "chatcmpl-..."
   std::int64_t created = 0;
-  std::string model;      // the endpoint's name, as the caller knows it
+  std::string model;  // the endpoint's name, as the caller knows it
 };
 
 Json completion(const CompletionHead& head, const gateway::ChatResult& result);

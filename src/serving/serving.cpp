@@ -29,14 +29,17 @@ using catalog::Privilege;
 using catalog::Securable;
 using catalog::SecurableType;
 
-Securable securable_of(std::string_view endpoint) { return {SecurableType::kEndpoint, std::string(endpoint)}; }
+Securable securable_of(std::string_view endpoint) {
+  return {SecurableType::kEndpoint, std::string(endpoint)};
+}
 
 void check_name(const std::string& name) {
-  const bool plain = !name.empty() && name.size() <= 63 &&
-                     name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
-                         std::string::npos;
+  const bool plain =
+      !name.empty() && name.size() <= 63 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == std::string::npos;
   if (!plain) {
-    throw Error(ErrorCode::kInvalidArgument, "name must have 1 to 63 letters, digits, dashes or underscores").with_param("name");
+    throw Error(ErrorCode::kInvalidArgument, "name must have 1 to 63 letters, digits, dashes or underscores")
+        .with_param("name");
   }
 }
 
@@ -53,7 +56,13 @@ struct Target {
 struct Serving::Impl {
   Impl(db::Database& database, identity::Identity& i, catalog::Catalog& c, tracking::Tracking& t, codec::Sealer s,
        std::shared_ptr<net::Client> n, ServingOptions o)
-      : store(database), identity(i), catalog(c), tracking(t), sealer(std::move(s)), client(std::move(n)), options(std::move(o)) {}
+      : store(database),
+        identity(i),
+        catalog(c),
+        tracking(t),
+        sealer(std::move(s)),
+        client(std::move(n)),
+        options(std::move(o)) {}
 
   EndpointStore store;
   identity::Identity& identity;
@@ -68,8 +77,9 @@ struct Serving::Impl {
 
   std::mutex mutex;
   bool stopped = false;
-  std::map<std::string, std::shared_ptr<chain::Runner>> runners;             // by owner and model version
-  std::map<std::string, std::shared_ptr<gateway::InferenceEngine>> engines;  // by model version, or endpoint and config version
+  std::map<std::string, std::shared_ptr<chain::Runner>> runners;  // by owner and model version
+  std::map<std::string, std::shared_ptr<gateway::InferenceEngine>>
+      engines;  // by model version, or endpoint and config version
 
   Endpoint must_find(std::string_view name) {
     auto endpoint = store.find(name);
@@ -80,8 +90,8 @@ struct Serving::Impl {
   Principal owner_of(const Endpoint& endpoint) {
     auto owner = identity.find(endpoint.creator);
     if (!owner || !owner->active) {
-      throw Error(ErrorCode::kPermissionDenied, "endpoint {} runs as {}, who is not an active user any more", endpoint.name,
-                  endpoint.creator);
+      throw Error(ErrorCode::kPermissionDenied, "endpoint {} runs as {}, who is not an active user any more",
+                  endpoint.name, endpoint.creator);
     }
     return std::move(*owner);
   }
@@ -105,14 +115,15 @@ struct Serving::Impl {
         remote.auth_header = entity.auth_header;
         remote.auth_value = entity.auth_prefix + sealer.unseal(endpoint.sealed_secret);
       }
-      remote.policy = options.allow_private_upstreams ? net::OutboundPolicy::kAllowPrivate : net::OutboundPolicy::kPublicOnly;
+      remote.policy =
+          options.allow_private_upstreams ? net::OutboundPolicy::kAllowPrivate : net::OutboundPolicy::kPublicOnly;
       engine = gateway::make_openai_engine(client, std::move(remote));
     }
     return engine;
   }
 
-  std::shared_ptr<gateway::InferenceEngine> local_engine(const catalog::ModelVersionInfo& version, const std::string& key,
-                                                         const GgufModel& gguf) {
+  std::shared_ptr<gateway::InferenceEngine> local_engine(const catalog::ModelVersionInfo& version,
+                                                         const std::string& key, const GgufModel& gguf) {
     const std::lock_guard lock(mutex);
     if (stopped) throw Error(ErrorCode::kUnavailable, "the server is stopping");
     auto& engine = engines[key];
@@ -184,14 +195,17 @@ struct Serving::Impl {
   }
 };
 
-Serving::Serving(db::Database& database, identity::Identity& identity, catalog::Catalog& catalog, tracking::Tracking& tracking,
-                 codec::Sealer sealer, std::shared_ptr<net::Client> client, ServingOptions options)
+Serving::Serving(db::Database& database, identity::Identity& identity, catalog::Catalog& catalog,
+                 tracking::Tracking& tracking, codec::Sealer sealer, std::shared_ptr<net::Client> client,
+                 ServingOptions options)
     : impl_(std::make_unique<Impl>(database, identity, catalog, tracking, std::move(sealer), std::move(client),
                                    std::move(options))) {
   impl_->directory = this;
 }
 
-Serving::~Serving() { stop(); }
+Serving::~Serving() {
+  stop();
+}
 
 void Serving::connect(search::VectorSearch& search, InvocationLog& log) {
   impl_->search = &search;
@@ -234,7 +248,8 @@ Endpoint Serving::create(const Principal& who, const Json& body) {
   const auto existing = impl_->tracking.find_experiment(who, experiment);
   endpoint.experiment_id =
       existing ? existing->experiment_id
-               : impl_->tracking.create_experiment(who, experiment, {}, {{"lakeloop.endpoint", endpoint.name}}).experiment_id;
+               : impl_->tracking.create_experiment(who, experiment, {}, {{"lakeloop.endpoint", endpoint.name}})
+                     .experiment_id;
   impl_->store.insert(endpoint);
   impl_->catalog.register_securable(SecurableType::kEndpoint, endpoint.name, who.name);
   log_info("endpoint_created", {{"endpoint", endpoint.name}, {"creator", who.name}});
@@ -329,7 +344,8 @@ Json Serving::describe(const Endpoint& endpoint) {
       json.set("task", artifact.is_chain ? "llm/v1/chat" : artifact.gguf.task);
     } catch (const Error& error) {
       // The model is gone: the endpoint is still described, as not ready.
-      json.set("state", Json::object({{"ready", "NOT_READY"}, {"config_update", "NOT_UPDATING"}, {"message", error.message()}}));
+      json.set("state",
+               Json::object({{"ready", "NOT_READY"}, {"config_update", "NOT_UPDATING"}, {"message", error.message()}}));
     }
   }
   return json;
@@ -378,7 +394,8 @@ class Recorder {
   void fail(InvocationLog& log, const Error& error) {
     trace_.fail(tracking::TraceBuilder::kRoot, error.message());
     write(log, info(error.code()).http_status,
-          Json::object({{"error", Json::object({{"message", error.message()}, {"type", info(error.code()).openai_type}})}}));
+          Json::object(
+              {{"error", Json::object({{"message", error.message()}, {"type", info(error.code()).openai_type}})}}));
   }
 
  private:
@@ -407,13 +424,15 @@ void refuse_unknown_choices(const Json& body) {
   }
   const Json& messages = body["messages"];
   if (!messages.is_array() || messages.size() == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "messages must be a list with at least one message").with_param("messages");
+    throw Error(ErrorCode::kInvalidArgument, "messages must be a list with at least one message")
+        .with_param("messages");
   }
 }
 
 }  // namespace
 
-Json Serving::chat(const Invocation& invocation, const Deadline& deadline, const std::function<bool(const Json&)>& on_chunk) {
+Json Serving::chat(const Invocation& invocation, const Deadline& deadline,
+                   const std::function<bool(const Json&)>& on_chunk) {
   const Target target = impl_->target_of(invocation.who, invocation.endpoint);
   Recorder recorder(invocation, target, target.runner ? "CHAIN" : "CHAT_MODEL");
   const CompletionHead head{.id = "chatcmpl-" + invocation.request_id,
@@ -447,16 +466,18 @@ Json Serving::chat(const Invocation& invocation, const Deadline& deadline, const
       answer = completion(head, result);
       answer.find("custom_outputs")->set("trace_id", recorder.trace().trace_id());
     } else {
-      const gateway::ChatResult result = target.engine->chat(
-          {.body = invocation.body, .grammar = std::nullopt, .adapter = {}}, deadline, [&](const gateway::ChatChunk& piece) {
-            if (!on_chunk) return true;
-            Json delta = Json::object();
-            if (!piece.content.empty()) delta.set("content", piece.content);
-            delta.set_if("tool_calls", piece.tool_calls);
-            return delta.size() == 0 || emit(std::move(delta), nullptr, nullptr);
-          });
+      const gateway::ChatResult result =
+          target.engine->chat({.body = invocation.body, .grammar = std::nullopt, .adapter = {}}, deadline,
+                              [&](const gateway::ChatChunk& piece) {
+                                if (!on_chunk) return true;
+                                Json delta = Json::object();
+                                if (!piece.content.empty()) delta.set("content", piece.content);
+                                delta.set_if("tool_calls", piece.tool_calls);
+                                return delta.size() == 0 || emit(std::move(delta), nullptr, nullptr);
+                              });
       answer = completion(head, result);
-      recorder.trace().token_usage(tracking::TraceBuilder::kRoot, result.usage.prompt_tokens, result.usage.completion_tokens);
+      recorder.trace().token_usage(tracking::TraceBuilder::kRoot, result.usage.prompt_tokens,
+                                   result.usage.completion_tokens);
       recorder.trace().set(tracking::TraceBuilder::kRoot, "mlflow.llm.model", result.model);
       recorder.trace().set(tracking::TraceBuilder::kRoot, "gen_ai.response.time_to_first_chunk",
                            result.time_to_first_token_ms / 1000);
@@ -498,7 +519,8 @@ Json Serving::embeddings(const Invocation& invocation, const Deadline& deadline)
     const gateway::EmbeddingResult result = target.engine->embed(inputs, deadline);
     const auto dimension = static_cast<std::int64_t>(result.vectors.empty() ? 0 : result.vectors.front().size());
     if (body["dimensions"].is_int() && body["dimensions"].as_int() != dimension) {
-      throw Error(ErrorCode::kInvalidArgument, "dimensions must be {}: the model makes vectors of that length only", dimension)
+      throw Error(ErrorCode::kInvalidArgument, "dimensions must be {}: the model makes vectors of that length only",
+                  dimension)
           .with_param("dimensions");
     }
     recorder.trace().token_usage(tracking::TraceBuilder::kRoot, result.usage.prompt_tokens, 0);
@@ -543,8 +565,11 @@ Json Serving::predictions(const Invocation& invocation, const Deadline& deadline
   Json predictions = Json::array();
   std::size_t number = 0;
   for (const Json& row : rows.items()) {
-    Invocation one{.who = invocation.who, .endpoint = invocation.endpoint, .body = Json::object(),
-                   .request_id = rows.size() == 1 ? invocation.request_id : lakeloop::format("{}-{}", invocation.request_id, ++number)};
+    Invocation one{.who = invocation.who,
+                   .endpoint = invocation.endpoint,
+                   .body = Json::object(),
+                   .request_id = rows.size() == 1 ? invocation.request_id
+                                                  : lakeloop::format("{}-{}", invocation.request_id, ++number)};
     std::string question = row.string_or("");
     for (const char* key : {"question", "query", "input", "text"}) {
       if (question.empty()) question = row.str(key);

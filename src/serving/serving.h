@@ -1,8 +1,9 @@
 #pragma once
 
-// Model serving: endpoints that answer with a registered model (a RAG chain or a GGUF file) or through a provider's API.
-// An alias in a configuration is followed at each request, so that moving it moves the traffic, one version per answer. Every
-// request leaves a trace and, where the endpoint says so, a row in its payload table, durable before the answer ends. Thread-safe.
+// Model serving: endpoints that answer with a registered model (a RAG chain or a GGUF file) or through a provider's
+// API. An alias in a configuration is followed at each request, so that moving it moves the traffic, one version per
+// answer. Every request leaves a trace and, where the endpoint says so, a row in its payload table, durable before the
+// answer ends. Thread-safe.
 
 #include <filesystem>
 #include <functional>
@@ -26,17 +27,17 @@ namespace lakeloop::serving {
 using identity::Principal;
 
 struct ServingOptions {
-  std::filesystem::path worker;           // the program lakeloop-llm
+  std::filesystem::path worker;  // the program lakeloop-llm
   std::filesystem::path log_folder;
   int model_threads = 1;
-  bool allow_private_upstreams = false;   // external models on private or loopback addresses
+  bool allow_private_upstreams = false;  // external models on private or loopback addresses
 };
 
 // One request of a caller.
 struct Invocation {
   Principal who;
   std::string endpoint;
-  Json body;                // OpenAI's shape
+  Json body;  // OpenAI's shape
   std::string request_id;
 };
 
@@ -64,9 +65,10 @@ class Serving : public gateway::EngineDirectory {
   // --- inference
   std::shared_ptr<gateway::InferenceEngine> engine(const Principal& who, std::string_view endpoint) override;
 
-  // A chat completion in OpenAI's shape. With `on_chunk`, chunks in OpenAI's stream shape are handed over as they come (false
-  // cancels) and the result is the whole completion all the same.
-  Json chat(const Invocation& invocation, const Deadline& deadline, const std::function<bool(const Json&)>& on_chunk = {});
+  // A chat completion in OpenAI's shape. With `on_chunk`, chunks in OpenAI's stream shape are handed over as they come
+  // (false cancels) and the result is the whole completion all the same.
+  Json chat(const Invocation& invocation, const Deadline& deadline,
+            const std::function<bool(const Json&)>& on_chunk = {});
   Json embeddings(const Invocation& invocation, const Deadline& deadline);
   // The formats of pyfunc models on a chain: dataframe_split, dataframe_records, instances, inputs.
   Json predictions(const Invocation& invocation, const Deadline& deadline);

@@ -23,13 +23,15 @@ Error reported(const Frame& frame) {
   Error error(error_code_from_wire(payload.str("error_code")).value_or(ErrorCode::kInternal), "{}",
               payload.str("message", "the model's worker failed without a reason"));
   static_cast<void>(std::move(error).with_param(payload.str("param")));
-  if (error.code() == ErrorCode::kResourceExhausted) static_cast<void>(std::move(error).with_retry_after(std::chrono::seconds(1)));
+  if (error.code() == ErrorCode::kResourceExhausted)
+    static_cast<void>(std::move(error).with_retry_after(std::chrono::seconds(1)));
   return error;
 }
 
 }  // namespace
 
-WorkerLink::WorkerLink(FileHandle socket) : socket_(std::move(socket)), frames_(socket_.get()), reader_([this] { read(); }) {}
+WorkerLink::WorkerLink(FileHandle socket)
+    : socket_(std::move(socket)), frames_(socket_.get()), reader_([this] { read(); }) {}
 
 WorkerLink::~WorkerLink() {
   ::shutdown(socket_.get(), SHUT_RDWR);
@@ -72,7 +74,8 @@ Frame WorkerLink::next(Pending& pending, const Deadline& deadline) {
     }
     if (pending.lost) throw lost();
     deadline.check();
-    pending.arrived.wait_for(lock, deadline.cancelled(), deadline.left(), [&] { return pending.lost || !pending.frames.empty(); });
+    pending.arrived.wait_for(lock, deadline.cancelled(), deadline.left(),
+                             [&] { return pending.lost || !pending.frames.empty(); });
   }
 }
 

@@ -29,11 +29,11 @@ class WorkerLink {
   WorkerLink& operator=(const WorkerLink&) = delete;
 
   struct Handlers {
-    std::function<bool(const Json&)> on_event;              // false cancels the request
-    std::function<void(std::string_view)> on_vectors;       // raw float32
+    std::function<bool(const Json&)> on_event;         // false cancels the request
+    std::function<void(std::string_view)> on_vectors;  // raw float32
   };
   struct Answer {
-    Json result;             // of the last frame; null when on_event cancelled it
+    Json result;  // of the last frame; null when on_event cancelled it
     bool cancelled = false;
   };
   // Waits for the last frame on the caller's thread and calls the handlers there. Throws what the worker reports;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Objects by key: a local folder now, S3 later behind the same header. Keys are relative, '/'-separated, without empty, "."
-// or ".." segments (path_guard.h). A call that returns is durable. Thread-safe.
+// Objects by key: a local folder now, S3 later behind the same header. Keys are relative, '/'-separated, without empty,
+// "." or ".." segments (path_guard.h). A call that returns is durable. Thread-safe.
 
 #include <cstdint>
 #include <filesystem>
@@ -23,8 +23,8 @@ struct ObjectInfo {
   Timestamp modified;
 };
 
-// An object that is written piece by piece and appears as a whole with commit(). Ending it without leaves nothing behind.
-// Belongs to one thread.
+// An object that is written piece by piece and appears as a whole with commit(). Ending it without leaves nothing
+// behind. Belongs to one thread.
 class Upload {
  public:
   virtual ~Upload() = default;

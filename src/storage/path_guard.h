@@ -1,8 +1,8 @@
 #pragma once
 
-// The one guard for paths that a user can set. Refuses with kInvalidArgument: absolute and drive paths, "..", ".", empty
-// segments, back-slashes, NUL and control characters, '#' and '?', percent-escapes that hide any of them (decoded until
-// nothing changes), segments over 255 bytes, paths over 1024.
+// The one guard for paths that a user can set. Refuses with kInvalidArgument: absolute and drive paths, "..", ".",
+// empty segments, back-slashes, NUL and control characters, '#' and '?', percent-escapes that hide any of them (decoded
+// until nothing changes), segments over 255 bytes, paths over 1024.
 
 #include <filesystem>
 #include <string>

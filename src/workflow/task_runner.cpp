@@ -19,11 +19,16 @@ constexpr auto kLongest = std::chrono::hours(24);
 
 std::string_view to_string(TaskState state) {
   switch (state) {
-    case TaskState::kQueued: return "QUEUED";
-    case TaskState::kRunning: return "RUNNING";
-    case TaskState::kSucceeded: return "SUCCEEDED";
-    case TaskState::kFailed: return "FAILED";
-    case TaskState::kCancelled: return "CANCELLED";
+    case TaskState::kQueued:
+      return "QUEUED";
+    case TaskState::kRunning:
+      return "RUNNING";
+    case TaskState::kSucceeded:
+      return "SUCCEEDED";
+    case TaskState::kFailed:
+      return "FAILED";
+    case TaskState::kCancelled:
+      return "CANCELLED";
   }
   return "";
 }
@@ -89,7 +94,9 @@ struct TaskRunner::Impl {
 };
 
 TaskRunner::TaskRunner(std::size_t threads) : impl_(std::make_unique<Impl>(threads)) {}
-TaskRunner::~TaskRunner() { stop(); }
+TaskRunner::~TaskRunner() {
+  stop();
+}
 
 std::string TaskRunner::submit(std::string kind, std::string owner, Work work) {
   auto entry = std::make_shared<Impl::Entry>(impl_->mutex);

@@ -1,8 +1,9 @@
 #pragma once
 
-// Work that outlives its request: ingest, chunking, downloads. A task has an id, a state, progress and, at its end, a result
-// or an error. Tasks run on a few threads behind a bounded queue; the newest thousand ended ones are kept in memory. What a task does must be safe to
-// run again: a stop of the server ends it, and nothing restarts it by itself. Thread-safe.
+// Work that outlives its request: ingest, chunking, downloads. A task has an id, a state, progress and, at its end, a
+// result or an error. Tasks run on a few threads behind a bounded queue; the newest thousand ended ones are kept in
+// memory. What a task does must be safe to run again: a stop of the server ends it, and nothing restarts it by itself.
+// Thread-safe.
 
 #include <cstdint>
 #include <functional>

@@ -15,7 +15,8 @@ Json register_chain(Services services, Call& call) {
   bool changed = true;
   if (call.flag("if_changed")) {
     try {
-      for (const auto& known : services.catalog.list_model_versions(call.who, name, {}).items) version = std::max(version, known.version);
+      for (const auto& known : services.catalog.list_model_versions(call.who, name, {}).items)
+        version = std::max(version, known.version);
       if (version > 0) {
         const auto newest = services.catalog.get_model_version(call.who, name, version);
         changed = chain::load_chain(services.catalog, newest).to_json() != config.to_json();
@@ -25,7 +26,8 @@ Json register_chain(Services services, Call& call) {
     }
   }
   if (changed) version = chain::register_chain(services.catalog, call.who, name, config, call.str("comment")).version;
-  if (const std::string alias = call.str("alias"); !alias.empty()) services.catalog.set_alias(call.who, name, alias, version);
+  if (const std::string alias = call.str("alias"); !alias.empty())
+    services.catalog.set_alias(call.who, name, alias, version);
   return Json::object({{"name", name}, {"version", version}, {"changed", changed}});
 }
 
@@ -34,7 +36,8 @@ Json register_prompt(Services services, Call& call) {
   if (call.flag("if_changed")) {
     try {
       std::int64_t newest = 0;
-      for (const auto& known : services.catalog.list_model_versions(call.who, name, {}).items) newest = std::max(newest, known.version);
+      for (const auto& known : services.catalog.list_model_versions(call.who, name, {}).items)
+        newest = std::max(newest, known.version);
       if (newest > 0 && chain::load_prompt_text(services.catalog, call.who, name, newest) == text) {
         return Json::object({{"name", name}, {"version", newest}, {"changed", false}});
       }
@@ -51,17 +54,18 @@ Json register_prompt(Services services, Call& call) {
 Routes chain_routes(Services services) {
   Routes routes;
   const std::string base = kBase;
-  routes.push_back({.method = net::Method::kPost,
-                    .path = base + "/chains",
-                    .scope = Scope::authenticated(),
-                    .name = "app.registerChain",
-                    .summary = "Package a RAG chain and register it as a model version",
-                    .request = {{"name", FieldType::kString, true, "Full name of the registered model"},
-                                {"config", FieldType::kObject, true, "What chain.yaml holds"},
-                                {"alias", FieldType::kString, false, "Set to the version"},
-                                {"comment", FieldType::kString, false, ""},
-                                {"if_changed", FieldType::kBoolean, false, "Keep the newest version when it is the same"}},
-                    .handler = [services](Call& call) { return register_chain(services, call); }});
+  routes.push_back(
+      {.method = net::Method::kPost,
+       .path = base + "/chains",
+       .scope = Scope::authenticated(),
+       .name = "app.registerChain",
+       .summary = "Package a RAG chain and register it as a model version",
+       .request = {{"name", FieldType::kString, true, "Full name of the registered model"},
+                   {"config", FieldType::kObject, true, "What chain.yaml holds"},
+                   {"alias", FieldType::kString, false, "Set to the version"},
+                   {"comment", FieldType::kString, false, ""},
+                   {"if_changed", FieldType::kBoolean, false, "Keep the newest version when it is the same"}},
+       .handler = [services](Call& call) { return register_chain(services, call); }});
   routes.push_back({.method = net::Method::kPost,
                     .path = base + "/prompts",
                     .scope = Scope::authenticated(),
@@ -78,7 +82,8 @@ Routes chain_routes(Services services) {
                     .name = "app.explain",
                     .summary = "From an answer back to model, prompt, index, chunk, table version, file and commit",
                     .handler = [services](Call& call) {
-                      return chain::explain(services.tracking, services.catalog, services.search, call.who, call.str("trace_id"));
+                      return chain::explain(services.tracking, services.catalog, services.search, call.who,
+                                            call.str("trace_id"));
                     }});
   return routes;
 }

@@ -6,25 +6,28 @@ namespace lakeloop::api::app {
 
 Routes operations_routes(std::string version) {
   Routes routes;
-  routes.push_back({.method = net::Method::kGet,
-                    .path = "/health",
-                    .scope = Scope::everyone(),
-                    .name = "app.health",
-                    .summary = "OK while the server answers",
-                    .handler = [](Call&, net::ResponseWriter& writer) { writer.send(net::Response::text(200, "OK")); }});
+  routes.push_back(
+      {.method = net::Method::kGet,
+       .path = "/health",
+       .scope = Scope::everyone(),
+       .name = "app.health",
+       .summary = "OK while the server answers",
+       .handler = [](Call&, net::ResponseWriter& writer) { writer.send(net::Response::text(200, "OK")); }});
   // MLflow's client reads a bare version here and needs 3.4 or newer to send spans.
-  routes.push_back({.method = net::Method::kGet,
-                    .path = "/version",
-                    .scope = Scope::everyone(),
-                    .name = "app.version",
-                    .summary = "Version of the MLflow API that is served, as MLflow's client asks for it",
-                    .handler = [](Call&, net::ResponseWriter& writer) { writer.send(net::Response::text(200, "3.17.0")); }});
-  routes.push_back({.method = net::Method::kGet,
-                    .path = "/api/2.0/lakeloop/version",
-                    .scope = Scope::everyone(),
-                    .name = "app.lakeloopVersion",
-                    .summary = "Version of Lakeloop",
-                    .handler = [version](Call&) { return Json::object({{"version", version}, {"mlflow_version", "3.17.0"}}); }});
+  routes.push_back(
+      {.method = net::Method::kGet,
+       .path = "/version",
+       .scope = Scope::everyone(),
+       .name = "app.version",
+       .summary = "Version of the MLflow API that is served, as MLflow's client asks for it",
+       .handler = [](Call&, net::ResponseWriter& writer) { writer.send(net::Response::text(200, "3.17.0")); }});
+  routes.push_back(
+      {.method = net::Method::kGet,
+       .path = "/api/2.0/lakeloop/version",
+       .scope = Scope::everyone(),
+       .name = "app.lakeloopVersion",
+       .summary = "Version of Lakeloop",
+       .handler = [version](Call&) { return Json::object({{"version", version}, {"mlflow_version", "3.17.0"}}); }});
   routes.push_back({.method = net::Method::kGet,
                     .path = "/metrics",
                     .scope = Scope::authenticated(),
@@ -40,12 +43,13 @@ Routes operations_routes(std::string version) {
 
 Route openapi_route(const Routes& described, std::string_view version) {
   const std::string document = openapi(described, version).dump();
-  return {.method = net::Method::kGet,
-          .path = "/openapi.json",
-          .scope = Scope::everyone(),
-          .name = "app.openapi",
-          .summary = "This API",
-          .handler = [document](Call&, net::ResponseWriter& writer) { writer.send(net::Response::json(200, document)); }};
+  return {
+      .method = net::Method::kGet,
+      .path = "/openapi.json",
+      .scope = Scope::everyone(),
+      .name = "app.openapi",
+      .summary = "This API",
+      .handler = [document](Call&, net::ResponseWriter& writer) { writer.send(net::Response::json(200, document)); }};
 }
 
 }  // namespace lakeloop::api::app

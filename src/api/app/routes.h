@@ -1,7 +1,7 @@
 #pragma once
 
-// Lakeloop's own endpoints, where no API of the field has one: health and version, OpenAPI, ingest and chunking as tasks, chains and
-// prompts, the walk from an answer back to its sources.
+// Lakeloop's own endpoints, where no API of the field has one: health and version, OpenAPI, ingest and chunking as
+// tasks, chains and prompts, the walk from an answer back to its sources.
 
 #include <filesystem>
 

@@ -19,7 +19,8 @@ Json to_json(const workflow::TaskStatus& status) {
                             {"what", status.what},
                             {"created", format_rfc3339(status.created)}});
   if (status.error) {
-    json.set("error", Json::object({{"error_code", info(status.error->code()).wire}, {"message", status.error->message()}}));
+    json.set("error",
+             Json::object({{"error_code", info(status.error->code()).wire}, {"message", status.error->message()}}));
   }
   json.set_if("result", status.result);
   return json;
@@ -33,7 +34,8 @@ ingest::TokenCounter token_counter(Services services, const identity::Principal&
   return [engine, endpoint, deadline](const std::vector<std::string>& texts) {
     auto counts = engine->count_tokens(texts, deadline);
     if (!counts) {
-      throw Error(ErrorCode::kInvalidArgument, "endpoint {} cannot count tokens; leave embedding_endpoint out", endpoint);
+      throw Error(ErrorCode::kInvalidArgument, "endpoint {} cannot count tokens; leave embedding_endpoint out",
+                  endpoint);
     }
     return std::move(*counts);
   };
@@ -58,11 +60,15 @@ Json run_chunks(Services services, const identity::Principal& who, const Json& f
   options.max_tokens = fields["max_tokens"].int_or(options.max_tokens);
   options.overlap_tokens = fields["overlap_tokens"].int_or(options.overlap_tokens);
   const std::string pages = fields.str("pages_table"), chunks = fields.str("chunks_table");
+  if (const std::string endpoint = fields.str("embedding_endpoint"); !endpoint.empty()) {
+    options.tokenizer = services.engines.engine(who, endpoint)->info().model;  // another tokenizer cuts everything anew
+  }
   const ingest::ChunkReport report =
       ingest::update_chunks(services.catalog, who, pages, chunks, options,
-                            token_counter(services, who, fields.str("embedding_endpoint"), task.deadline()), task.deadline(),
-                            [&](const ingest::Progress& p) { task.report(p.done, p.total, p.what); });
-  services.catalog.record_lineage({{"table", pages, "table", chunks, Json::object({{"by", "chunks"}}), Timestamp::now()}});
+                            token_counter(services, who, fields.str("embedding_endpoint"), task.deadline()),
+                            task.deadline(), [&](const ingest::Progress& p) { task.report(p.done, p.total, p.what); });
+  services.catalog.record_lineage(
+      {{"table", pages, "table", chunks, Json::object({{"by", "chunks"}}), Timestamp::now()}});
   return report.to_json();
 }
 

@@ -27,17 +27,18 @@ Routes serving_routes(serving::Serving& serving) {
   Routes routes;
   const std::string base = kBase;
   const Field name{"name", FieldType::kString, true, "Name of the endpoint"};
-  routes.push_back({.method = net::Method::kPost,
-                    .path = base,
-                    .scope = Scope::authenticated(),
-                    .name = "servingEndpoints.create",
-                    .summary = "Create a serving endpoint",
-                    .request = {name,
-                                {"config", FieldType::kObject, true, "served_entities with one registered or external model"},
-                                {"ai_gateway", FieldType::kObject, false, "inference_table_config"},
-                                {"tags", FieldType::kArray, false, "[{key, value}]"},
-                                {"description", FieldType::kString, false, ""}},
-                    .handler = [&serving](Call& call) { return serving.describe(serving.create(call.who, call.fields)); }});
+  routes.push_back(
+      {.method = net::Method::kPost,
+       .path = base,
+       .scope = Scope::authenticated(),
+       .name = "servingEndpoints.create",
+       .summary = "Create a serving endpoint",
+       .request = {name,
+                   {"config", FieldType::kObject, true, "served_entities with one registered or external model"},
+                   {"ai_gateway", FieldType::kObject, false, "inference_table_config"},
+                   {"tags", FieldType::kArray, false, "[{key, value}]"},
+                   {"description", FieldType::kString, false, ""}},
+       .handler = [&serving](Call& call) { return serving.describe(serving.create(call.who, call.fields)); }});
   routes.push_back({.method = net::Method::kGet,
                     .path = base,
                     .scope = Scope::authenticated(),
@@ -50,24 +51,25 @@ Routes serving_routes(serving::Serving& serving) {
                       }
                       return Json::object({{"endpoints", std::move(endpoints)}});
                     }});
-  routes.push_back({.method = net::Method::kGet,
-                    .path = base + "/{name}",
-                    .scope = Scope::authenticated(),
-                    .name = "servingEndpoints.get",
-                    .summary = "One serving endpoint",
-                    .handler = [&serving](Call& call) { return serving.describe(serving.get(call.who, call.str("name"))); }});
-  routes.push_back({.method = net::Method::kPut,
-                    .path = base + "/{name}/config",
-                    .scope = Scope::authenticated(),
-                    .name = "servingEndpoints.updateConfig",
-                    .summary = "Replace what an endpoint serves; requests in flight finish on the old model",
-                    .request = {{"served_entities", FieldType::kArray, true, ""},
-                                {"traffic_config", FieldType::kObject, false, ""}},
-                    .handler = [&serving](Call& call) {
-                      const std::string endpoint = call.str("name");
-                      call.fields.erase("name");
-                      return serving.describe(serving.update_config(call.who, endpoint, call.fields));
-                    }});
+  routes.push_back(
+      {.method = net::Method::kGet,
+       .path = base + "/{name}",
+       .scope = Scope::authenticated(),
+       .name = "servingEndpoints.get",
+       .summary = "One serving endpoint",
+       .handler = [&serving](Call& call) { return serving.describe(serving.get(call.who, call.str("name"))); }});
+  routes.push_back(
+      {.method = net::Method::kPut,
+       .path = base + "/{name}/config",
+       .scope = Scope::authenticated(),
+       .name = "servingEndpoints.updateConfig",
+       .summary = "Replace what an endpoint serves; requests in flight finish on the old model",
+       .request = {{"served_entities", FieldType::kArray, true, ""}, {"traffic_config", FieldType::kObject, false, ""}},
+       .handler = [&serving](Call& call) {
+         const std::string endpoint = call.str("name");
+         call.fields.erase("name");
+         return serving.describe(serving.update_config(call.who, endpoint, call.fields));
+       }});
   routes.push_back({.method = net::Method::kPut,
                     .path = base + "/{name}/ai-gateway",
                     .scope = Scope::authenticated(),

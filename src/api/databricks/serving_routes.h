@@ -1,6 +1,7 @@
 #pragma once
 
-// /api/2.0/serving-endpoints and /serving-endpoints/{name}/invocations, as databricks-sdk and mlflow.deployments call them.
+// /api/2.0/serving-endpoints and /serving-endpoints/{name}/invocations, as databricks-sdk and mlflow.deployments call
+// them.
 
 #include "api/route.h"
 #include "serving/serving.h"

@@ -13,7 +13,8 @@ constexpr std::int64_t kDefaultResults = 10;
 std::vector<std::string> strings_of(const Json& list, std::string_view field) {
   std::vector<std::string> texts;
   if (list.is_null()) return texts;
-  if (!list.is_array()) throw Error(ErrorCode::kInvalidArgument, "{} must be a list of strings", field).with_param(std::string(field));
+  if (!list.is_array())
+    throw Error(ErrorCode::kInvalidArgument, "{} must be a list of strings", field).with_param(std::string(field));
   for (const Json& item : list.items()) {
     if (!item.is_string()) {
       throw Error(ErrorCode::kInvalidArgument, "{} must be a list of strings", field).with_param(std::string(field));
@@ -28,10 +29,12 @@ IndexSpec spec_of(const Json& fields, std::string endpoint) {
   if (type == "DIRECT_ACCESS") {
     throw Error(ErrorCode::kUnimplemented, "index_type DIRECT_ACCESS is not served; use DELTA_SYNC over a table");
   }
-  if (type != "DELTA_SYNC") throw Error(ErrorCode::kInvalidArgument, "index_type must be DELTA_SYNC").with_param("index_type");
+  if (type != "DELTA_SYNC")
+    throw Error(ErrorCode::kInvalidArgument, "index_type must be DELTA_SYNC").with_param("index_type");
   const Json& delta = fields["delta_sync_index_spec"];
   if (!delta.is_object()) {
-    throw Error(ErrorCode::kInvalidArgument, "delta_sync_index_spec is required for DELTA_SYNC").with_param("delta_sync_index_spec");
+    throw Error(ErrorCode::kInvalidArgument, "delta_sync_index_spec is required for DELTA_SYNC")
+        .with_param("delta_sync_index_spec");
   }
   IndexSpec spec;
   spec.name = fields.str("name");
@@ -45,7 +48,8 @@ IndexSpec spec_of(const Json& fields, std::string endpoint) {
   }
   const Json& sources = delta["embedding_source_columns"];
   if (sources.size() > 1) {
-    throw Error(ErrorCode::kUnimplemented, "embedding_source_columns: one column is served, {} were given", sources.size());
+    throw Error(ErrorCode::kUnimplemented, "embedding_source_columns: one column is served, {} were given",
+                sources.size());
   }
   spec.embedding_source_column = sources.at(0).str("name");
   spec.embedding_endpoint = sources.at(0).str("embedding_model_endpoint_name");
@@ -56,8 +60,8 @@ IndexSpec spec_of(const Json& fields, std::string endpoint) {
 
 Json to_json(const IndexStatus& status, const std::string& base_url) {
   const IndexSpec& spec = status.spec;
-  Json delta = Json::object({{"source_table", spec.source_table}, {"pipeline_type", spec.pipeline_type},
-                             {"pipeline_id", status.id}});
+  Json delta = Json::object(
+      {{"source_table", spec.source_table}, {"pipeline_type", spec.pipeline_type}, {"pipeline_id", status.id}});
   if (!spec.embedding_source_column.empty()) {
     delta.set("embedding_source_columns",
               Json::array({Json::object({{"name", spec.embedding_source_column},
@@ -65,21 +69,22 @@ Json to_json(const IndexStatus& status, const std::string& base_url) {
   }
   if (!spec.context_column.empty()) delta.set("embedding_context_column", spec.context_column);
   if (!spec.columns_to_sync.empty()) delta.set("columns_to_sync", Json::strings(spec.columns_to_sync));
-  return Json::object({{"name", spec.name},
-                       {"endpoint_name", spec.endpoint_name},
-                       {"primary_key", spec.primary_key},
-                       {"index_type", "DELTA_SYNC"},
-                       {"creator", status.creator},
-                       {"delta_sync_index_spec", std::move(delta)},
-                       {"status", Json::object({{"detailed_state", status.detailed_state},
-                                                {"message", status.message},
-                                                {"ready", status.ready},
-                                                {"indexed_row_count", status.indexed_rows},
-                                                {"rows_with_vectors", status.rows_with_vectors},
-                                                {"source_version", status.source_version},
-                                                {"manifest", status.manifest},
-                                                {"embedding_model", status.embedding_model},
-                                                {"index_url", base_url + "/api/2.0/vector-search/indexes/" + spec.name}})}});
+  return Json::object(
+      {{"name", spec.name},
+       {"endpoint_name", spec.endpoint_name},
+       {"primary_key", spec.primary_key},
+       {"index_type", "DELTA_SYNC"},
+       {"creator", status.creator},
+       {"delta_sync_index_spec", std::move(delta)},
+       {"status", Json::object({{"detailed_state", status.detailed_state},
+                                {"message", status.message},
+                                {"ready", status.ready},
+                                {"indexed_row_count", status.indexed_rows},
+                                {"rows_with_vectors", status.rows_with_vectors},
+                                {"source_version", status.source_version},
+                                {"manifest", status.manifest},
+                                {"embedding_model", status.embedding_model},
+                                {"index_url", base_url + "/api/2.0/vector-search/indexes/" + spec.name}})}});
 }
 
 SearchQuery query_of(const Json& fields) {
@@ -88,7 +93,8 @@ SearchQuery query_of(const Json& fields) {
   query.text = fields.str("query_text", fields.str("query"));
   const Json& vector = fields["query_vector"];
   if (!vector.is_null()) {
-    if (!vector.is_array()) throw Error(ErrorCode::kInvalidArgument, "query_vector must be a list of numbers").with_param("query_vector");
+    if (!vector.is_array())
+      throw Error(ErrorCode::kInvalidArgument, "query_vector must be a list of numbers").with_param("query_vector");
     for (const Json& value : vector.items()) {
       if (!value.is_number()) {
         throw Error(ErrorCode::kInvalidArgument, "query_vector must be a list of numbers").with_param("query_vector");
@@ -170,8 +176,8 @@ const std::vector<Field> kQueryFields = {
 Routes vector_search_routes(search::VectorSearch& search, std::string base_url) {
   Routes routes;
   const std::string base = "/api/2.0/vector-search";
-  const auto add = [&](net::Method method, std::string path, std::string name, std::string summary, std::vector<Field> fields,
-                       JsonHandler handler) {
+  const auto add = [&](net::Method method, std::string path, std::string name, std::string summary,
+                       std::vector<Field> fields, JsonHandler handler) {
     routes.push_back({.method = method,
                       .path = base + std::move(path),
                       .scope = Scope::authenticated(),
@@ -181,14 +187,13 @@ Routes vector_search_routes(search::VectorSearch& search, std::string base_url) 
                       .handler = std::move(handler)});
   };
   add(net::Method::kPost, "/endpoints", "createEndpoint", "Create a vector search endpoint",
-      {{"name", FieldType::kString, true, ""}, {"endpoint_type", FieldType::kString, true, "STANDARD or STORAGE_OPTIMIZED"}},
+      {{"name", FieldType::kString, true, ""},
+       {"endpoint_type", FieldType::kString, true, "STANDARD or STORAGE_OPTIMIZED"}},
       [&search](Call& call) { return search.create_endpoint(call.who, call.str("name"), call.str("endpoint_type")); });
-  add(net::Method::kGet, "/endpoints", "listEndpoints", "Vector search endpoints", {}, [&search](Call& call) {
-    return Json::object({{"endpoints", Json(search.list_endpoints(call.who))}});
-  });
-  add(net::Method::kGet, "/endpoints/{endpoint_name}", "getEndpoint", "One vector search endpoint", {}, [&search](Call& call) {
-    return search.get_endpoint(call.who, call.str("endpoint_name"));
-  });
+  add(net::Method::kGet, "/endpoints", "listEndpoints", "Vector search endpoints", {},
+      [&search](Call& call) { return Json::object({{"endpoints", Json(search.list_endpoints(call.who))}}); });
+  add(net::Method::kGet, "/endpoints/{endpoint_name}", "getEndpoint", "One vector search endpoint", {},
+      [&search](Call& call) { return search.get_endpoint(call.who, call.str("endpoint_name")); });
   add(net::Method::kDelete, "/endpoints/{endpoint_name}", "deleteEndpoint", "Delete a vector search endpoint", {},
       [&search](Call& call) {
         search.delete_endpoint(call.who, call.str("endpoint_name"));
@@ -210,7 +215,9 @@ Routes vector_search_routes(search::VectorSearch& search, std::string base_url) 
     }
     return Json::object({{"vector_indexes", std::move(indexes)}});
   };
-  const JsonHandler get = [&search, base_url](Call& call) { return to_json(search.get_index(call.who, call.str("index_name")), base_url); };
+  const JsonHandler get = [&search, base_url](Call& call) {
+    return to_json(search.get_index(call.who, call.str("index_name")), base_url);
+  };
   const JsonHandler remove = [&search](Call& call) {
     search.delete_index(call.who, call.str("index_name"));
     return Json::object();
@@ -227,12 +234,15 @@ Routes vector_search_routes(search::VectorSearch& search, std::string base_url) 
   const std::string roots[] = {"", "/endpoints/{endpoint_name}"};
   for (const std::string& root : roots) {
     const std::string suffix = root.empty() ? "" : "OfEndpoint";
-    add(net::Method::kPost, root + "/indexes", "createIndex" + suffix, "Create an index over a table", create_fields, create);
+    add(net::Method::kPost, root + "/indexes", "createIndex" + suffix, "Create an index over a table", create_fields,
+        create);
     add(net::Method::kGet, root + "/indexes", "listIndexes" + suffix, "Indexes that the caller may query",
-        {{"endpoint_name", FieldType::kString, false, ""}}, list);
+        {{"endpoint_name", FieldType::kString, true, "Endpoint"}}, list);
     add(net::Method::kGet, root + "/indexes/{index_name}", "getIndex" + suffix, "State of an index", {}, get);
-    add(net::Method::kDelete, root + "/indexes/{index_name}", "deleteIndex" + suffix, "Delete an index; its table stays", {}, remove);
-    add(net::Method::kPost, root + "/indexes/{index_name}/sync", "syncIndex" + suffix, "Bring an index up to its table", {}, sync);
+    add(net::Method::kDelete, root + "/indexes/{index_name}", "deleteIndex" + suffix,
+        "Delete an index; its table stays", {}, remove);
+    add(net::Method::kPost, root + "/indexes/{index_name}/sync", "syncIndex" + suffix, "Bring an index up to its table",
+        {}, sync);
     add(net::Method::kPost, root + "/indexes/{index_name}/query", "queryIndex" + suffix, "Search", kQueryFields, query);
     add(net::Method::kGet, root + "/indexes/{index_name}/query", "queryIndexByGet" + suffix,
         "Search; the body of the GET holds the query", kQueryFields, query);

@@ -1,7 +1,7 @@
 #pragma once
 
-// /api/2.0/vector-search, in the forms of databricks-sdk (POST query) and databricks-vectorsearch (GET with a body, indexes
-// below endpoints).
+// /api/2.0/vector-search, in the forms of databricks-sdk (POST query) and databricks-vectorsearch (GET with a body,
+// indexes below endpoints).
 
 #include "api/route.h"
 #include "search/vector_search.h"

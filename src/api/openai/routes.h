@@ -1,7 +1,7 @@
 #pragma once
 
-// OpenAI's API: chat completions, embeddings, models; under /v1 and under Databricks' /serving-endpoints, where `model` is an
-// endpoint's name.
+// OpenAI's API: chat completions, embeddings, models; under /v1 and under Databricks' /serving-endpoints, where `model`
+// is an endpoint's name.
 
 #include "api/route.h"
 #include "serving/serving.h"

@@ -18,7 +18,9 @@ SseStream::~SseStream() {
   }
 }
 
-bool SseStream::send(const Json& event) { return write(codec::sse_data(event.dump())); }
+bool SseStream::send(const Json& event) {
+  return write(codec::sse_data(event.dump()));
+}
 
 void SseStream::done() {
   static_cast<void>(write("data: [DONE]\n\n"));

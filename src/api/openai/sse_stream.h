@@ -1,7 +1,8 @@
 #pragma once
 
-// A stream of server-sent events as an answer: begins with its first event, so that an error before it is an ordinary error
-// answer; a heartbeat goes out while the producer is silent, since proxies and clients give up on quiet connections.
+// A stream of server-sent events as an answer: begins with its first event, so that an error before it is an ordinary
+// error answer; a heartbeat goes out while the producer is silent, since proxies and clients give up on quiet
+// connections.
 
 #include <condition_variable>
 #include <mutex>

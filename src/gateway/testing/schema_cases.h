@@ -11,7 +11,8 @@
 namespace lakeloop::gateway::testing {
 
 inline std::size_t letters(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 inline const Json& follow(const Json& root, const Json& node) {
@@ -32,17 +33,24 @@ inline bool fits(const Json& root, const Json& schema_node, const Json& value) {
   if (schema_node.is_bool()) return schema_node.as_bool();
   const Json& schema = follow(root, schema_node);
   for (const char* key : {"anyOf", "oneOf"}) {
-    if (schema.contains(key) && std::ranges::none_of(schema[key].items(), [&](const Json& part) { return fits(root, part, value); })) return false;
+    if (schema.contains(key) &&
+        std::ranges::none_of(schema[key].items(), [&](const Json& part) { return fits(root, part, value); }))
+      return false;
   }
-  if (schema.contains("allOf") && !std::ranges::all_of(schema["allOf"].items(), [&](const Json& part) { return fits(root, part, value); })) return false;
+  if (schema.contains("allOf") &&
+      !std::ranges::all_of(schema["allOf"].items(), [&](const Json& part) { return fits(root, part, value); }))
+    return false;
   if (schema.contains("const") && schema["const"] != value) return false;
-  if (schema.contains("enum") && std::ranges::find(schema["enum"].items(), value) == schema["enum"].items().end()) return false;
+  if (schema.contains("enum") && std::ranges::find(schema["enum"].items(), value) == schema["enum"].items().end())
+    return false;
   if (schema.contains("type")) {
     const auto one = [&](const std::string& type) {
       return type == "integer" ? value.is_int() : type == value.type_name();
     };
     const Json& type = schema["type"];
-    if (type.is_string() ? !one(type.as_string()) : std::ranges::none_of(type.items(), [&](const Json& t) { return one(t.as_string()); })) return false;
+    if (type.is_string() ? !one(type.as_string())
+                         : std::ranges::none_of(type.items(), [&](const Json& t) { return one(t.as_string()); }))
+      return false;
   }
   if (value.is_string()) {
     const auto size = static_cast<std::int64_t>(letters(value.as_string()));
