@@ -69,7 +69,18 @@ inline constexpr std::string_view kTraceColumns =
 std::optional<TraceInfo> find_trace_info(db::Transaction& t, std::string_view trace_id);
 std::vector<Assessment> read_assessments(db::Transaction& t, std::string_view trace_id);
 void remove_assessments(db::Transaction& t, std::string_view trace_id);  // with an event each
-void write_spans(db::Transaction& t, std::int64_t experiment_id, const std::vector<ResourceSpans>& batches);
+// What can be done before the store's one writer is taken.
+struct PreparedSpan {
+  Span span;            // with MLflow's attributes
+  std::string content;  // as JSON
+  std::string usage;    // JSON, or empty
+  const Tags* resource = nullptr;
+};
+std::vector<PreparedSpan> prepared(const std::vector<ResourceSpans>& batches);  // `batches` must outlive it
+void write_spans(db::Transaction& t, std::int64_t experiment_id, const std::vector<PreparedSpan>& spans);
+// traces.finalized: 0 by spans alone, 1 StartTraceV3 came, 2 and it said the token usage.
+inline constexpr std::int64_t kFinal = 1;
+inline constexpr std::int64_t kFinalWithUsage = 2;
 Json json_of_map(const Tags& map);
 Tags map_of_json(std::string_view text);
 

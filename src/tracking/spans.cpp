@@ -36,7 +36,7 @@ void check_span(const Span& span) {
 }
 
 struct Arrived {
-  std::vector<Span> spans;
+  std::vector<const Span*> spans;
   Tags resource;
   bool has_usage = false;
 };
@@ -54,17 +54,33 @@ std::optional<TokenUsage> summed_usage(db::Transaction& t, const std::string& tr
   for (const db::Row& row : t.query("SELECT span_id, parent_id FROM spans WHERE trace_id = $1", {trace_id})) {
     parents.emplace(row.text(0), row.text(1));
   }
+  // Each span is climbed over once, so a deep tree costs no more than a wide one.
+  std::unordered_map<std::string, bool> below_usage;
+  const auto covered = [&](const std::string& span_id) {
+    std::vector<const std::string*> path;
+    const std::string* at = &span_id;
+    bool result = false;
+    while (true) {
+      if (const auto known = below_usage.find(*at); known != below_usage.end()) {
+        result = known->second;
+        break;
+      }
+      below_usage.emplace(*at, false);  // a cycle of parents ends here
+      path.push_back(at);
+      const auto parent = parents.find(*at);
+      if (parent == parents.end() || parent->second.empty()) break;
+      at = &parent->second;
+      if (usage.contains(*at)) {
+        result = true;
+        break;
+      }
+    }
+    for (const std::string* span : path) below_usage[*span] = result;
+    return result;
+  };
   TokenUsage sum;
   for (const auto& [span_id, one] : usage) {
-    bool covered = false;
-    std::string at = span_id;
-    for (std::size_t steps = 0; steps < parents.size() && !covered; ++steps) {  // a cycle of parents ends as well
-      const auto parent = parents.find(at);
-      if (parent == parents.end() || parent->second.empty()) break;
-      at = parent->second;
-      covered = at != span_id && usage.contains(at);
-    }
-    if (!covered) sum.add(one);
+    if (!covered(span_id)) sum.add(one);
   }
   return sum;
 }
@@ -99,12 +115,12 @@ void write_trace(db::Transaction& t, std::int64_t experiment_id, const std::stri
   const Span* root = nullptr;
   std::string session;
   std::string user;
-  for (const Span& span : arrived.spans) {
-    start_ns = std::min(start_ns, span.start_ns);
-    end_ns = std::max(end_ns, span.end_ns);
-    if (span.parent_id.empty()) root = &span;
-    if (session.empty()) session = session_of(span);
-    if (user.empty()) user = user_of(span);
+  for (const Span* span : arrived.spans) {
+    start_ns = std::min(start_ns, span->start_ns);
+    end_ns = std::max(end_ns, span->end_ns);
+    if (span->parent_id.empty()) root = span;
+    if (session.empty()) session = session_of(*span);
+    if (user.empty()) user = user_of(*span);
   }
   const std::int64_t start_ms = start_ns / kNanosPerMilli;
   const std::int64_t end_ms = std::max(end_ns / kNanosPerMilli, start_ms);
@@ -146,7 +162,7 @@ void write_trace(db::Transaction& t, std::int64_t experiment_id, const std::stri
   write_tags(t, trace_id, arrived, root);
   if (!session.empty()) write_if_absent(t, "trace_metadata", trace_id, "mlflow.trace.session", session);
   if (!user.empty()) write_if_absent(t, "trace_metadata", trace_id, "mlflow.trace.user", user);
-  if (arrived.has_usage && (!old || old->integer(3) == 0)) {
+  if (arrived.has_usage && (!old || old->integer(3) < kFinalWithUsage)) {
     if (const auto usage = summed_usage(t, trace_id)) {
       write_pair(t, "trace_metadata", "trace_id", trace_id, "mlflow.trace.tokenUsage", python_json(usage->json()));
     }
@@ -157,31 +173,39 @@ void write_trace(db::Transaction& t, std::int64_t experiment_id, const std::stri
 
 }  // namespace
 
-void write_spans(db::Transaction& t, std::int64_t experiment_id, const std::vector<ResourceSpans>& batches) {
-  std::map<std::string, Arrived> traces;
-  std::size_t count = 0;
-  for (const ResourceSpans& batch : batches) count += batch.spans.size();
-  if (count == 0) return;
-  std::int64_t sequence = next_numbers(t, "sequence", count);
+std::vector<PreparedSpan> prepared(const std::vector<ResourceSpans>& batches) {
+  std::vector<PreparedSpan> result;
   for (const ResourceSpans& batch : batches) {
     for (const Span& raw : batch.spans) {
-      const std::string trace_id = "tr-" + raw.trace_id;
-      Span span = with_mlflow_attributes(raw);
-      const auto usage = token_usage_of(span);
-      const std::int64_t inserted = t.execute(
-          "INSERT INTO spans (trace_id, span_id, parent_id, name, type, status, start_ns, end_ns, content, usage, "
-          "sequence) "
-          "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (trace_id, span_id) DO NOTHING",
-          {trace_id, span.span_id, span.parent_id, span.name, span_type_of(span),
-           std::string(span_status(span.status_code)), span.start_ns, span.end_ns, json_of_span(span).dump(),
-           usage ? db::Value(usage->json().dump()) : db::Value(), sequence});
-      if (inserted == 0) continue;  // sent again
-      ++sequence;
-      Arrived& arrived = traces[trace_id];
-      arrived.has_usage = arrived.has_usage || usage.has_value();
-      arrived.resource.insert(batch.resource.begin(), batch.resource.end());
-      arrived.spans.push_back(std::move(span));
+      PreparedSpan one{.span = with_mlflow_attributes(raw), .content = {}, .usage = {}, .resource = &batch.resource};
+      one.content = json_of_span(one.span).dump();
+      if (const auto usage = token_usage_of(one.span)) one.usage = usage->json().dump();
+      result.push_back(std::move(one));
     }
+  }
+  return result;
+}
+
+void write_spans(db::Transaction& t, std::int64_t experiment_id, const std::vector<PreparedSpan>& spans) {
+  if (spans.empty()) return;
+  std::map<std::string, Arrived> traces;
+  std::int64_t sequence = next_numbers(t, "sequence", spans.size());
+  for (const PreparedSpan& one : spans) {
+    const Span& span = one.span;
+    const std::string trace_id = "tr-" + span.trace_id;
+    const std::int64_t inserted = t.execute(
+        "INSERT INTO spans (trace_id, span_id, parent_id, name, type, status, start_ns, end_ns, content, usage, "
+        "sequence) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (trace_id, span_id) DO NOTHING",
+        {trace_id, span.span_id, span.parent_id, span.name, span_type_of(span),
+         std::string(span_status(span.status_code)), span.start_ns, span.end_ns, one.content,
+         one.usage.empty() ? db::Value() : db::Value(one.usage), sequence});
+    if (inserted == 0) continue;  // sent again
+    ++sequence;
+    Arrived& arrived = traces[trace_id];
+    arrived.has_usage = arrived.has_usage || !one.usage.empty();
+    arrived.resource.insert(one.resource->begin(), one.resource->end());
+    arrived.spans.push_back(&span);
   }
   for (const auto& [trace_id, arrived] : traces) write_trace(t, experiment_id, trace_id, arrived);
 }
@@ -217,6 +241,7 @@ void Tracking::log_spans(const Principal& who, std::string_view experiment_id,
     }
   });
   for (const std::int64_t other : others) impl_->authorize(who, Privilege::kModify, other);
+  const std::vector<PreparedSpan> ready = prepared(batches);
   impl_->db.write([&](db::Transaction& t) {
     for (const std::string& trace_id : trace_ids) {
       const auto row = t.query_one("SELECT experiment_id FROM traces WHERE trace_id = $1", {trace_id});
@@ -225,7 +250,7 @@ void Tracking::log_spans(const Principal& who, std::string_view experiment_id,
                     trace_id);
       }
     }
-    write_spans(t, own, batches);
+    write_spans(t, own, ready);
   });
   impl_->signal();
 }

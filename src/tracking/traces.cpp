@@ -33,12 +33,13 @@ std::string checked_state(std::string_view state) {
 
 // Row, tags and metadata as `info` says; what other writers added stays.
 void upsert_trace(db::Transaction& t, const TraceInfo& info, const Experiment& experiment) {
+  const bool says_usage = info.metadata.contains("mlflow.trace.tokenUsage");
   t.execute(
       "INSERT INTO traces (trace_id, experiment_id, client_request_id, request_preview, response_preview, request_ms, "
-      "execution_ms, state, "
-      "finalized, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9) ON CONFLICT (trace_id) DO UPDATE SET "
-      "experiment_id = excluded.experiment_id, request_ms = excluded.request_ms, execution_ms = excluded.execution_ms, "
-      "state = excluded.state, finalized = 1, sequence = excluded.sequence, "
+      "execution_ms, state, finalized, sequence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+      "ON CONFLICT (trace_id) DO UPDATE SET experiment_id = excluded.experiment_id, request_ms = excluded.request_ms, "
+      "execution_ms = excluded.execution_ms, state = excluded.state, sequence = excluded.sequence, "
+      "finalized = CASE WHEN traces.finalized > excluded.finalized THEN traces.finalized ELSE excluded.finalized END, "
       "client_request_id = CASE WHEN excluded.client_request_id = '' THEN traces.client_request_id ELSE "
       "excluded.client_request_id END, "
       "request_preview = CASE WHEN excluded.request_preview = '' THEN traces.request_preview ELSE "
@@ -47,7 +48,7 @@ void upsert_trace(db::Transaction& t, const TraceInfo& info, const Experiment& e
       "excluded.response_preview END",
       {info.trace_id, parse_experiment_id(info.experiment_id), info.client_request_id, info.request_preview,
        info.response_preview, info.request_time.millis(), info.execution_ms, checked_state(info.state),
-       next_number(t, "sequence")});
+       says_usage ? kFinalWithUsage : kFinal, next_number(t, "sequence")});
   for (const auto& [key, value] : info.tags) {
     if (key != kSpansLocation && key != kArtifactLocation)
       write_pair(t, "trace_tags", "trace_id", info.trace_id, key, value);
@@ -140,12 +141,14 @@ TraceInfo Tracking::start_trace(const Principal& who, const TraceInfo& given) {
 void Tracking::record_trace(const Trace& trace) {
   const std::int64_t experiment_id = parse_experiment_id(trace.info.experiment_id);
   checked_trace_id(trace.info.trace_id);
+  const std::vector<ResourceSpans> batch = {ResourceSpans{.spans = trace.spans, .resource = {}}};
+  const std::vector<PreparedSpan> ready = prepared(batch);
   impl_->db.write([&](db::Transaction& t) {
     const auto experiment = read_experiment(t, experiment_id);
     if (!experiment) throw Error(ErrorCode::kNotFound, "No Experiment with id={} exists", experiment_id);
     // Delivered again: nothing to do. A journal repeats its last records after a crash.
-    if (t.query_one("SELECT 1 FROM traces WHERE trace_id = $1 AND finalized = 1", {trace.info.trace_id})) return;
-    if (!trace.spans.empty()) write_spans(t, experiment_id, {ResourceSpans{.spans = trace.spans, .resource = {}}});
+    if (t.query_one("SELECT 1 FROM traces WHERE trace_id = $1 AND finalized <> 0", {trace.info.trace_id})) return;
+    write_spans(t, experiment_id, ready);
     upsert_trace(t, trace.info, *experiment);
   });
   impl_->signal();
@@ -161,21 +164,24 @@ Trace Tracking::get_trace(const Principal& who, std::string_view trace_id) {
 }
 
 Trace Tracking::get_complete_trace(const Principal& who, std::string_view trace_id, const Deadline& deadline) {
-  std::uint64_t seen = 0;
   const auto until = std::min(deadline.at(), Steady::now() + kExportWait);
   while (true) {
-    seen = wait_for_change(seen, std::chrono::milliseconds(0));
-    Trace trace = get_trace(who, trace_id);
+    const std::uint64_t seen = wait_for_change(0, std::chrono::milliseconds(0));
+    const TraceInfo info = get_trace_info(who, trace_id);
     // The client states how many spans it made; without that the trace is what is here.
-    const auto stats = trace.info.metadata.find("mlflow.trace.sizeStats");
-    const auto json = stats == trace.info.metadata.end() ? std::nullopt : Json::try_parse(stats->second);
-    if (!json || static_cast<std::int64_t>(trace.spans.size()) >= (*json)["num_spans"].int_or(0)) return trace;
+    const auto stats = info.metadata.find("mlflow.trace.sizeStats");
+    const auto json = stats == info.metadata.end() ? std::nullopt : Json::try_parse(stats->second);
+    const std::int64_t announced = json ? (*json)["num_spans"].int_or(0) : 0;
+    const std::int64_t stored = impl_->db.reading([&](db::Transaction& t) {
+      return t.query_one("SELECT count(*) FROM spans WHERE trace_id = $1", {std::string(trace_id)})->integer(0);
+    });
+    if (stored >= announced) return get_trace(who, trace_id);
     const auto now = Steady::now();
     if (now >= until || deadline.cancelled().stop_requested()) {
       throw Error(ErrorCode::kNotFound, "Trace with ID {} is not fully exported yet, please try again later.",
                   trace_id);
     }
-    seen = wait_for_change(seen, std::chrono::ceil<std::chrono::milliseconds>(until - now));
+    (void)wait_for_change(seen, std::chrono::ceil<std::chrono::milliseconds>(until - now));
   }
 }
 

@@ -114,6 +114,39 @@ TEST_F(TracesTest, UsageOfParentsIsNotCountedTwice) {
   EXPECT_EQ(usage()["total_tokens"].int_or(0), 37);
 }
 
+TEST_F(TracesTest, UsageThatTheClientStatedStays) {
+  Span s = span(1, 0);
+  s.attributes.set("gen_ai.usage.input_tokens", 10);
+  TraceInfo info{.trace_id = "tr-" + id32(1),
+                 .experiment_id = e_,
+                 .request_time = Timestamp::from_millis(1),
+                 .metadata = {{"mlflow.trace.tokenUsage", R"({"total_tokens": 3})"}},
+                 .tags = {},
+                 .assessments = {}};
+  tracking_->start_trace(ann_, info);
+  tracking_->log_spans(ann_, e_, {s}, {});
+  EXPECT_EQ(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"), R"({"total_tokens": 3})");
+  // Nothing stated: the spans say it, though they came later.
+  s.trace_id = id32(2);
+  info.trace_id = "tr-" + id32(2);
+  info.metadata.clear();
+  tracking_->start_trace(ann_, info);
+  tracking_->log_spans(ann_, e_, {s}, {});
+  EXPECT_EQ(Json::parse(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"))["total_tokens"].int_or(0), 10);
+}
+
+TEST_F(TracesTest, ADeepTraceIsSummedInOneClimb) {
+  std::vector<Span> spans;
+  for (int i = 0; i < 20'000; ++i) spans.push_back(span(1, i, i - 1));
+  for (int i = 0; i < 5'000; ++i) {
+    Span leaf = span(1, 20'000 + i, 19'999);
+    leaf.attributes.set("gen_ai.usage.input_tokens", 1);
+    spans.push_back(std::move(leaf));
+  }
+  tracking_->log_spans(ann_, e_, spans, {});
+  EXPECT_EQ(Json::parse(tracking_->get_trace_info(ann_, "tr-" + id32(1)).metadata.at("mlflow.trace.tokenUsage"))["input_tokens"].int_or(0), 5'000);
+}
+
 TEST_F(TracesTest, ACycleOfParentsEnds) {
   Span a = span(1, 0, 1);
   Span b = span(1, 1, 0);

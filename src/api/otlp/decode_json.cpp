@@ -38,7 +38,7 @@ Json any_value(const Json& json);
 Json attributes_of(const Json& value) {
   Json attributes = Json::object();
   for (const Json& item : list(value, "attributes must be a list"))
-    attributes.set(item.str("key"), any_value(item["value"]));
+    attributes.members().emplace_back(item.str("key"), any_value(item["value"]));
   return attributes;
 }
 

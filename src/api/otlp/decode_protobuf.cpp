@@ -62,7 +62,7 @@ void key_value(pbf_reader reader, Json& object, std::size_t depth) {
         reader.skip();
     }
   }
-  object.set(key, std::move(value));
+  object.members().emplace_back(std::move(key), std::move(value));  // no look-up: there may be a million
 }
 
 Json any_value(pbf_reader reader, std::size_t depth) {
