@@ -121,6 +121,10 @@ Draft::Draft(const Tokens& tokens, Parameters& parameters) {
     Piece piece;
     piece.token = token;
     piece.text = print(token);
+    // The name of a schema to Spark, a keyword to DuckDB, which has no use for it before a dot.
+    if (token.is("DEFAULT") && i + 1 < tokens.size() && tokens[i + 1].is('.')) {
+      piece.text = delta::quote_identifier(token.text);
+    }
     if (token.is(':') && i + 1 < tokens.size() &&
         starts_parameter(i > 0 ? &tokens[i - 1] : nullptr, token, tokens[i + 1],
                          brackets.empty() ? '\0' : brackets.back())) {

@@ -160,10 +160,14 @@ def test_grants(w, reader, schema):
     assert rows(theirs, f"SELECT * FROM {table}") == [["1"]]
     assert [(a.principal, a.privileges) for a in w.grants.get("table", table).privilege_assignments] == [(name, [Privilege.SELECT])]
     effective = w.grants.get_effective("table", table, principal=name).privilege_assignments
-    assert {p.privilege for a in effective for p in a.privileges} == {Privilege.USE_CATALOG, Privilege.USE_SCHEMA, Privilege.SELECT}
+    assert [(p.privilege, p.inherited_from_name) for a in effective for p in a.privileges] == [(Privilege.SELECT, None)]
+    grant("schema", schema, Privilege.MODIFY)
+    effective = w.grants.get_effective("table", table, principal=name).privilege_assignments
+    assert (Privilege.MODIFY, schema) in [(p.privilege, p.inherited_from_name) for a in effective for p in a.privileges]
     with pytest.raises(PermissionDenied):
-        theirs.grants.update("table", table, changes=[PermissionsChange(principal=name, add=[Privilege.MODIFY])])
+        theirs.grants.update("table", table, changes=[PermissionsChange(principal=name, add=[Privilege.MANAGE])])
     w.grants.update("table", table, changes=[PermissionsChange(principal=name, remove=[Privilege.SELECT])])
+    w.grants.update("schema", schema, changes=[PermissionsChange(principal=name, remove=[Privilege.MODIFY])])
     with pytest.raises(PermissionDenied):
         theirs.tables.get(table)
 

@@ -122,7 +122,7 @@ def run_case(server, case, saved):
     if not match:
         raise Mismatch(f"not a request line: {first}")
     method, path, who = match.groups()
-    sent = dict(fill(line, saved).split(": ", 1) for line in headers)
+    sent = dict(fill(line, saved).split(": ", 1) for line in headers if line)
     data = fill(body, saved)
     if data.startswith("$repeat:"):  # "$repeat:COUNT:TEXT": bodies too large to write down
         _, count, text = data.split(":", 2)

@@ -229,7 +229,7 @@ Routes vector_search_routes(search::VectorSearch& search, std::string base_url) 
     const std::string suffix = root.empty() ? "" : "OfEndpoint";
     add(net::Method::kPost, root + "/indexes", "createIndex" + suffix, "Create an index over a table", create_fields, create);
     add(net::Method::kGet, root + "/indexes", "listIndexes" + suffix, "Indexes that the caller may query",
-        {{"endpoint_name", FieldType::kString, false, ""}}, list);
+        {{"endpoint_name", FieldType::kString, true, "Endpoint"}}, list);
     add(net::Method::kGet, root + "/indexes/{index_name}", "getIndex" + suffix, "State of an index", {}, get);
     add(net::Method::kDelete, root + "/indexes/{index_name}", "deleteIndex" + suffix, "Delete an index; its table stays", {}, remove);
     add(net::Method::kPost, root + "/indexes/{index_name}/sync", "syncIndex" + suffix, "Bring an index up to its table", {}, sync);
