@@ -1,8 +1,10 @@
 // hub, sql, token: the rest of a workspace from the command line.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include "app/commands.h"
@@ -74,15 +76,20 @@ void import_model(ApiClient& client, const std::string& model, const std::string
 }
 
 void sql(ApiClient& client, const std::string& statement, bool json) {
-  const Json answer = client.post("/api/2.0/sql/statements", Json::object({{"statement", statement},
-                                                                           {"warehouse_id", "local"},
-                                                                           {"wait_timeout", "50s"}}));
+  Json answer = client.post("/api/2.0/sql/statements", Json::object({{"statement", statement},
+                                                                     {"warehouse_id", "local"},
+                                                                     {"wait_timeout", "50s"}}));
+  const auto state = [&answer] { return answer["status"].str("state"); };
+  while (state() == "PENDING" || state() == "RUNNING") {
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    answer = client.get("/api/2.0/sql/statements/" + answer.str("statement_id"));
+  }
   if (json) {
     std::printf("%s\n", answer.dump_pretty().c_str());
     return;
   }
-  if (answer["status"].str("state") == "FAILED") {
-    throw Error(ErrorCode::kUpstream, "{}", answer["status"]["error"].str("message"));
+  if (state() != "SUCCEEDED") {
+    throw Error(ErrorCode::kUpstream, "{}", answer["status"]["error"].str("message", "the statement was cancelled"));
   }
   const Json& rows = answer["result"]["data_array"];
   print_table(answer["manifest"]["schema"]["columns"], rows.is_array() ? rows : Json::array());

@@ -1,7 +1,7 @@
 #pragma once
 
-// Who is there: discovery (/.well-known/databricks-config), SCIM 2.0 (RFC 7643, 7644) for users, service principals and groups,
-// and personal access tokens.
+// Who is there: discovery (/.well-known/databricks-config), SCIM 2.0 (RFC 7643, 7644) for users, service principals and
+// groups, and personal access tokens.
 
 #include <string>
 

@@ -19,13 +19,14 @@ constexpr const char* kBase = "/api/2.0/preview/scim/v2";
 // One kind of resource: its path, its schema, the attribute that is its name.
 struct Resource {
   PrincipalKind kind;
-  std::string_view path;       // "Users"
-  std::string_view what;       // for messages
+  std::string_view path;  // "Users"
+  std::string_view what;  // for messages
   std::string_view schema;
   std::string_view name_attribute;
 };
 
-constexpr Resource kUsers{PrincipalKind::kUser, "Users", "user", "urn:ietf:params:scim:schemas:core:2.0:User", "userName"};
+constexpr Resource kUsers{PrincipalKind::kUser, "Users", "user", "urn:ietf:params:scim:schemas:core:2.0:User",
+                          "userName"};
 constexpr Resource kServicePrincipals{PrincipalKind::kServicePrincipal, "ServicePrincipals", "service principal",
                                       "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal", "applicationId"};
 constexpr Resource kGroups{PrincipalKind::kGroup, "Groups", "group", "urn:ietf:params:scim:schemas:core:2.0:Group",
@@ -33,9 +34,12 @@ constexpr Resource kGroups{PrincipalKind::kGroup, "Groups", "group", "urn:ietf:p
 
 const Resource& resource_of(PrincipalKind kind) {
   switch (kind) {
-    case PrincipalKind::kUser: return kUsers;
-    case PrincipalKind::kServicePrincipal: return kServicePrincipals;
-    case PrincipalKind::kGroup: break;
+    case PrincipalKind::kUser:
+      return kUsers;
+    case PrincipalKind::kServicePrincipal:
+      return kServicePrincipals;
+    case PrincipalKind::kGroup:
+      break;
   }
   return kGroups;
 }
@@ -92,10 +96,12 @@ std::optional<std::pair<std::string, std::string>> filter_of(const Call& call) {
     const auto parsed = Json::try_parse(value);
     if (parsed && parsed->is_string()) return std::pair{attribute, parsed->as_string()};
   }
-  throw Error(ErrorCode::kInvalidArgument, "filter must be ATTRIBUTE eq \"value\", got {}", text.substr(0, 200)).with_param("filter");
+  throw Error(ErrorCode::kInvalidArgument, "filter must be ATTRIBUTE eq \"value\", got {}", text.substr(0, 200))
+      .with_param("filter");
 }
 
-bool matches(const Resource& resource, const Principal& principal, const std::string& attribute, const std::string& value) {
+bool matches(const Resource& resource, const Principal& principal, const std::string& attribute,
+             const std::string& value) {
   if (iequals(attribute, "id")) return principal.id == value;
   if (iequals(attribute, resource.name_attribute)) return iequals(principal.name, value);
   if (iequals(attribute, "displayName")) return iequals(principal.display_name, value);
@@ -107,7 +113,8 @@ bool matches(const Resource& resource, const Principal& principal, const std::st
 Json list(Identity& identity, const Resource& resource, const Call& call) {
   const auto filter = filter_of(call);
   std::vector<Principal> found = identity.list(resource.kind);
-  if (filter) std::erase_if(found, [&](const Principal& p) { return !matches(resource, p, filter->first, filter->second); });
+  if (filter)
+    std::erase_if(found, [&](const Principal& p) { return !matches(resource, p, filter->first, filter->second); });
   const std::int64_t start = std::max<std::int64_t>(1, call.integer("startIndex", 1));
   const std::int64_t count = std::clamp<std::int64_t>(call.integer("count", 100), 0, 1000);
   Json resources = Json::array();
@@ -153,14 +160,19 @@ Json create(Identity& identity, const Resource& resource, const Call& call) {
 void replace(Identity& identity, const Principal& principal, std::string_view attribute, const Json& value) {
   if (iequals(attribute, "active")) {
     // Some directories send the text.
-    const bool known = value.is_bool() || (value.is_string() && (iequals(value.as_string(), "true") || iequals(value.as_string(), "false")));
-    if (!known) throw Error(ErrorCode::kInvalidArgument, "active must be true or false, got {}", value.type_name()).with_param("active");
+    const bool known = value.is_bool() || (value.is_string() &&
+                                           (iequals(value.as_string(), "true") || iequals(value.as_string(), "false")));
+    if (!known)
+      throw Error(ErrorCode::kInvalidArgument, "active must be true or false, got {}", value.type_name())
+          .with_param("active");
     identity.set_active(principal.name, value.is_bool() ? value.as_bool() : iequals(value.as_string(), "true"));
   } else if (iequals(attribute, "displayName") && principal.kind != PrincipalKind::kGroup) {
-    if (!value.is_string()) throw Error(ErrorCode::kInvalidArgument, "displayName must be a string").with_param("displayName");
+    if (!value.is_string())
+      throw Error(ErrorCode::kInvalidArgument, "displayName must be a string").with_param("displayName");
     identity.set_display_name(principal.name, value.as_string());
   } else {
-    throw Error(ErrorCode::kUnimplemented, "{} cannot be changed: active and displayName can", attribute.substr(0, 100));
+    throw Error(ErrorCode::kUnimplemented, "{} cannot be changed: active and displayName can",
+                attribute.substr(0, 100));
   }
 }
 
@@ -168,10 +180,12 @@ void replace(Identity& identity, const Principal& principal, std::string_view at
 std::string member_in_path(std::string_view path) {
   const std::size_t open = path.find('"');
   const std::size_t close = path.rfind('"');
-  return open == std::string_view::npos || close <= open ? std::string() : std::string(path.substr(open + 1, close - open - 1));
+  return open == std::string_view::npos || close <= open ? std::string()
+                                                         : std::string(path.substr(open + 1, close - open - 1));
 }
 
-void change_members(Identity& identity, const Principal& group, const std::string& op, std::string_view path, const Json& value) {
+void change_members(Identity& identity, const Principal& group, const std::string& op, std::string_view path,
+                    const Json& value) {
   if (op == "add") {
     const Json& members = value.is_object() ? value["members"] : value;
     for (const std::string& name : member_names(identity, members)) identity.add_to_group(group.name, name);
@@ -195,13 +209,15 @@ Json patch(Identity& identity, const Resource& resource, const Call& call) {
     if (members && resource.kind == PrincipalKind::kGroup) {
       change_members(identity, principal, op, path, value);
     } else if (op != "replace" && op != "add") {
-      throw Error(ErrorCode::kUnimplemented, "op {} of {} is not supported: replace is", op.substr(0, 100), path.substr(0, 100));
+      throw Error(ErrorCode::kUnimplemented, "op {} of {} is not supported: replace is", op.substr(0, 100),
+                  path.substr(0, 100));
     } else if (!path.empty()) {
       replace(identity, principal, path, value);
     } else if (value.is_object()) {
       for (const auto& [attribute, one] : value.members()) replace(identity, principal, attribute, one);
     } else {
-      throw Error(ErrorCode::kInvalidArgument, "an operation needs a path, or an object as its value").with_param("Operations");
+      throw Error(ErrorCode::kInvalidArgument, "an operation needs a path, or an object as its value")
+          .with_param("Operations");
     }
   }
   return principal_json(identity, find(identity, resource, call.str("id")));
@@ -210,7 +226,8 @@ Json patch(Identity& identity, const Resource& resource, const Call& call) {
 Json remove(Identity& identity, const Resource& resource, const Call& call) {
   const Principal principal = find(identity, resource, call.str("id"));
   if (resource.kind == PrincipalKind::kGroup) {
-    throw Error(ErrorCode::kUnimplemented, "groups are not deleted, a new one would inherit its grants: remove its members");
+    throw Error(ErrorCode::kUnimplemented,
+                "groups are not deleted, a new one would inherit its grants: remove its members");
   }
   identity.set_active(principal.name, false);
   return Json::object();
@@ -235,7 +252,9 @@ void add_resource(Routes& routes, Identity& identity, const Resource& resource, 
                     .scope = Scope::authenticated(),
                     .name = name + ".get",
                     .summary = "Read one " + what,
-                    .handler = [&identity, of](Call& call) { return principal_json(identity, find(identity, *of, call.str("id"))); }});
+                    .handler = [&identity, of](Call& call) {
+                      return principal_json(identity, find(identity, *of, call.str("id")));
+                    }});
   routes.push_back({.method = Method::kPost,
                     .path = path,
                     .scope = Scope::admin(),
@@ -278,8 +297,9 @@ Routes scim_routes(Identity& identity, const std::string& metastore_id) {
                {{"userName", FieldType::kString, true, "Name, usually the e-mail address"},
                 {"displayName", FieldType::kString, false, "Text"}});
   add_resource(routes, identity, kServicePrincipals, {{"displayName", FieldType::kString, false, "Text"}});
-  add_resource(routes, identity, kGroups,
-               {{"displayName", FieldType::kString, true, "Name"}, {"members", FieldType::kArray, false, "[{value: id}]"}});
+  add_resource(
+      routes, identity, kGroups,
+      {{"displayName", FieldType::kString, true, "Name"}, {"members", FieldType::kArray, false, "[{value: id}]"}});
   return routes;
 }
 

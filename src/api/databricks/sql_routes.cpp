@@ -21,14 +21,21 @@ std::string_view error_code(ErrorCode code) {
     case ErrorCode::kMalformedRequest:
     case ErrorCode::kUnsupportedFeature:
     case ErrorCode::kUnimplemented:
-    case ErrorCode::kTooLarge: return "BAD_REQUEST";
-    case ErrorCode::kNotFound: return "NOT_FOUND";
-    case ErrorCode::kAlreadyExists: return "ALREADY_EXISTS";
-    case ErrorCode::kConflict: return "ABORTED";
+    case ErrorCode::kTooLarge:
+      return "BAD_REQUEST";
+    case ErrorCode::kNotFound:
+      return "NOT_FOUND";
+    case ErrorCode::kAlreadyExists:
+      return "ALREADY_EXISTS";
+    case ErrorCode::kConflict:
+      return "ABORTED";
     case ErrorCode::kRateLimited:
-    case ErrorCode::kResourceExhausted: return "RESOURCE_EXHAUSTED";
-    case ErrorCode::kDataLoss: return "IO_ERROR";
-    default: return info(code).wire;
+    case ErrorCode::kResourceExhausted:
+      return "RESOURCE_EXHAUSTED";
+    case ErrorCode::kDataLoss:
+      return "IO_ERROR";
+    default:
+      return info(code).wire;
   }
 }
 
@@ -85,7 +92,8 @@ Json answer(const StatementView& statement) {
 
 std::chrono::seconds wait_timeout_of(const Call& call) {
   const std::string text = call.fields["wait_timeout"].string_or("10s");
-  const auto seconds = text.ends_with('s') ? parse_number<int>(std::string_view(text).substr(0, text.size() - 1)) : std::nullopt;
+  const auto seconds =
+      text.ends_with('s') ? parse_number<int>(std::string_view(text).substr(0, text.size() - 1)) : std::nullopt;
   if (!seconds || (*seconds != 0 && (*seconds < 5 || *seconds > 50))) {
     throw Error(ErrorCode::kInvalidArgument, "wait_timeout must be 0s or from 5s to 50s, got {}", text.substr(0, 100))
         .with_param("wait_timeout");
@@ -113,7 +121,8 @@ std::int64_t limit_of(const Call& call, std::string_view field, std::size_t most
   const auto largest = static_cast<std::int64_t>(most);
   const std::int64_t limit = call.integer(field, largest);
   if (limit <= 0) {
-    throw Error(ErrorCode::kInvalidArgument, "{} must be positive, got {}", field, limit).with_param(std::string(field));
+    throw Error(ErrorCode::kInvalidArgument, "{} must be positive, got {}", field, limit)
+        .with_param(std::string(field));
   }
   return std::min(limit, largest);
 }
@@ -196,12 +205,13 @@ Routes sql_routes(Statements& statements) {
                                 {"row_limit", FieldType::kInteger, false, "Rows at most"},
                                 {"byte_limit", FieldType::kInteger, false, "Bytes at most"}},
                     .handler = [&statements](Call& call) { return execute(statements, call); }});
-  routes.push_back({.method = Method::kGet,
-                    .path = base + "/{statement_id}",
-                    .scope = Scope::authenticated(),
-                    .name = "sql.getStatement",
-                    .summary = "State and result of a statement of one's own",
-                    .handler = [&statements](Call& call) { return answer(statements.get(call.who, call.str("statement_id"))); }});
+  routes.push_back(
+      {.method = Method::kGet,
+       .path = base + "/{statement_id}",
+       .scope = Scope::authenticated(),
+       .name = "sql.getStatement",
+       .summary = "State and result of a statement of one's own",
+       .handler = [&statements](Call& call) { return answer(statements.get(call.who, call.str("statement_id"))); }});
   routes.push_back({.method = Method::kPost,
                     .path = base + "/{statement_id}/cancel",
                     .scope = Scope::authenticated(),

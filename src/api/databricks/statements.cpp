@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "base/id.h"
-#include "api/databricks/tmp_limits.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 
@@ -44,11 +44,16 @@ std::size_t bytes_of(const sql::StatementResult& result) {
 
 std::string_view to_string(StatementState state) {
   switch (state) {
-    case StatementState::kPending: return "PENDING";
-    case StatementState::kRunning: return "RUNNING";
-    case StatementState::kSucceeded: return "SUCCEEDED";
-    case StatementState::kFailed: return "FAILED";
-    case StatementState::kCanceled: return "CANCELED";
+    case StatementState::kPending:
+      return "PENDING";
+    case StatementState::kRunning:
+      return "RUNNING";
+    case StatementState::kSucceeded:
+      return "SUCCEEDED";
+    case StatementState::kFailed:
+      return "FAILED";
+    case StatementState::kCanceled:
+      return "CANCELED";
   }
   return "";
 }
@@ -68,7 +73,8 @@ struct Statements::Impl {
     for (const auto& entry : entries) {
       if (entry->id == id && entry->owner_id == who.id) return entry;
     }
-    throw Error(ErrorCode::kNotFound, "statement {} does not exist, or its result is no longer kept", id.substr(0, 100));
+    throw Error(ErrorCode::kNotFound, "statement {} does not exist, or its result is no longer kept",
+                id.substr(0, 100));
   }
 
   // Forgets the oldest ended ones beyond the limits; what runs is never forgotten. Holding the mutex.
@@ -79,7 +85,8 @@ struct Statements::Impl {
       const Entry& entry = *entries[i];
       const bool ended = entry.state > StatementState::kRunning;
       // The newest result stays even when it is as large as the limit, or its own sender could never read it.
-      if (ended && (kept >= limits::kStatementsKept || (kept > 0 && bytes + entry.bytes > limits::kStatementBytesKept))) {
+      if (ended &&
+          (kept >= limits::kStatementsKept || (kept > 0 && bytes + entry.bytes > limits::kStatementBytesKept))) {
         entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
         continue;
       }
@@ -88,7 +95,8 @@ struct Statements::Impl {
     }
   }
 
-  void finish(Entry& entry, StatementState state, std::shared_ptr<const sql::StatementResult> result, std::optional<Error> error) {
+  void finish(Entry& entry, StatementState state, std::shared_ptr<const sql::StatementResult> result,
+              std::optional<Error> error) {
     const std::size_t bytes = result ? bytes_of(*result) : 0;
     const std::scoped_lock lock(mutex);
     if (entry.state > StatementState::kRunning) return;  // cancelled meanwhile
@@ -109,8 +117,8 @@ struct Statements::Impl {
     try {
       const auto resolver = catalog.resolver(who, request.catalog, request.schema);
       const auto deadline = Deadline::after(limits::kStatementTime, entry.cancelled.get_token());
-      auto result = std::make_shared<sql::StatementResult>(
-          sql::execute(request.statement, *resolver, request.options, deadline));
+      auto result =
+          std::make_shared<sql::StatementResult>(sql::execute(request.statement, *resolver, request.options, deadline));
       finish(entry, StatementState::kSucceeded, std::move(result), {});
     } catch (const Error& error) {
       const bool canceled = entry.cancelled.stop_requested();
@@ -125,7 +133,9 @@ struct Statements::Impl {
 
 Statements::Statements(catalog::Catalog& catalog) : impl_(std::make_unique<Impl>(catalog)) {}
 
-Statements::~Statements() { stop(); }
+Statements::~Statements() {
+  stop();
+}
 
 std::string Statements::submit(const identity::Principal& who, StatementRequest request) {
   auto entry = std::make_shared<Entry>();
@@ -136,8 +146,8 @@ std::string Statements::submit(const identity::Principal& who, StatementRequest 
     if (impl_->stopping) throw Error(ErrorCode::kUnavailable, "the server is stopping");
     impl_->entries.push_back(entry);
   }
-  const bool taken = impl_->pool.try_submit(
-      [this, entry, who, request = std::move(request)] { impl_->run(*entry, who, request); });
+  const bool taken =
+      impl_->pool.try_submit([this, entry, who, request = std::move(request)] { impl_->run(*entry, who, request); });
   if (!taken) {
     const std::scoped_lock lock(impl_->mutex);
     std::erase(impl_->entries, entry);
@@ -153,7 +163,8 @@ StatementView Statements::get(const identity::Principal& who, std::string_view i
   const std::shared_ptr<Entry> entry = impl_->find(who, id);
   if (wait.count() > 0 && impl_->waiters < limits::kStatementWaiters) {
     ++impl_->waiters;
-    impl_->changed.wait_for(lock, gone, wait, [&] { return entry->state > StatementState::kRunning || impl_->stopping; });
+    impl_->changed.wait_for(lock, gone, wait,
+                            [&] { return entry->state > StatementState::kRunning || impl_->stopping; });
     --impl_->waiters;
   }
   return {.id = entry->id, .state = entry->state, .result = entry->result, .error = entry->error};

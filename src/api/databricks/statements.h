@@ -1,7 +1,7 @@
 #pragma once
 
-// SQL statements that outlive their request: they run on a few threads behind a bounded queue; results of the newest ones are
-// kept in memory for whoever sent them. A stop of the server ends what runs and forgets all. Thread-safe.
+// SQL statements that outlive their request: they run on a few threads behind a bounded queue; results of the newest
+// ones are kept in memory for whoever sent them. A stop of the server ends what runs and forgets all. Thread-safe.
 
 #include <chrono>
 #include <cstdint>

@@ -16,7 +16,8 @@ Json token_json(const TokenInfo& info) {
 
 Json create(Identity& identity, const Call& call, const std::string& owner) {
   std::optional<std::chrono::seconds> lifetime;
-  if (const std::int64_t seconds = call.integer("lifetime_seconds"); seconds != 0) lifetime = std::chrono::seconds(seconds);
+  if (const std::int64_t seconds = call.integer("lifetime_seconds"); seconds != 0)
+    lifetime = std::chrono::seconds(seconds);
   const identity::NewToken made = identity.create_token(owner, call.str("comment"), lifetime);
   return Json::object({{"token_value", made.token}, {"token_info", token_json(made.info)}});
 }
@@ -42,7 +43,8 @@ Routes token_routes(Identity& identity) {
                     .summary = "Tokens of one's own",
                     .handler = [&identity](Call& call) {
                       Json list = Json::array();
-                      for (const TokenInfo& info : identity.list_tokens(call.who.name)) list.push_back(token_json(info));
+                      for (const TokenInfo& info : identity.list_tokens(call.who.name))
+                        list.push_back(token_json(info));
                       return Json::object({{"token_infos", std::move(list)}});
                     }});
   routes.push_back({.method = Method::kPost,
@@ -55,13 +57,14 @@ Routes token_routes(Identity& identity) {
                       identity.revoke_token(call.str("token_id"), call.who);
                       return Json::object();
                     }});
-  routes.push_back({.method = Method::kPost,
-                    .path = "/api/2.0/token-management/on-behalf-of/tokens",
-                    .scope = Scope::admin(),
-                    .name = "tokens.createOnBehalfOf",
-                    .summary = "Create a token for a service principal, or for a user by name",
-                    .request = {{"application_id", FieldType::kString, true, "Application id, or user name"}, kComment, kLifetime},
-                    .handler = [&identity](Call& call) { return create(identity, call, call.str("application_id")); }});
+  routes.push_back(
+      {.method = Method::kPost,
+       .path = "/api/2.0/token-management/on-behalf-of/tokens",
+       .scope = Scope::admin(),
+       .name = "tokens.createOnBehalfOf",
+       .summary = "Create a token for a service principal, or for a user by name",
+       .request = {{"application_id", FieldType::kString, true, "Application id, or user name"}, kComment, kLifetime},
+       .handler = [&identity](Call& call) { return create(identity, call, call.str("application_id")); }});
   return routes;
 }
 

@@ -23,7 +23,8 @@ std::string type_text_of(const Json& column) {
   text = ascii_lower(text);
   const auto precision = column["type_precision"].int_or(0);
   if (text == "decimal" && precision > 0) {
-    text = delta::DataType::decimal(static_cast<int>(precision), static_cast<int>(column["type_scale"].int_or(0))).text();
+    text =
+        delta::DataType::decimal(static_cast<int>(precision), static_cast<int>(column["type_scale"].int_or(0))).text();
   }
   // Names of the API that are not Spark's words for the type.
   if (text == "long") return "bigint";
@@ -36,9 +37,11 @@ delta::Field column_of(const Json& column) {
   if (!column.str("type_json").empty()) {
     const auto parsed = Json::try_parse(column.str("type_json"));
     // A whole field (what Spark sends), a type in quotes, or its bare name.
-    Json type = !parsed ? Json(column.str("type_json")) : parsed->contains("type") && parsed->contains("name") ? (*parsed)["type"] : *parsed;
-    delta::Schema one = delta::schema_from_json(Json::object(
-        {{"type", "struct"}, {"fields", Json::array({field_json(column, std::move(type))})}}));
+    Json type = !parsed                                                ? Json(column.str("type_json"))
+                : parsed->contains("type") && parsed->contains("name") ? (*parsed)["type"]
+                                                                       : *parsed;
+    delta::Schema one = delta::schema_from_json(
+        Json::object({{"type", "struct"}, {"fields", Json::array({field_json(column, std::move(type))})}}));
     return std::move(one.front());
   }
   delta::Field field;
@@ -54,23 +57,40 @@ delta::Field column_of(const Json& column) {
 std::string_view type_name(delta::TypeKind kind) {
   using enum delta::TypeKind;
   switch (kind) {
-    case kString: return "STRING";
-    case kLong: return "LONG";
-    case kInteger: return "INT";
-    case kShort: return "SHORT";
-    case kByte: return "BYTE";
-    case kFloat: return "FLOAT";
-    case kDouble: return "DOUBLE";
-    case kDecimal: return "DECIMAL";
-    case kBoolean: return "BOOLEAN";
-    case kBinary: return "BINARY";
-    case kDate: return "DATE";
-    case kTimestamp: return "TIMESTAMP";
-    case kTimestampNtz: return "TIMESTAMP_NTZ";
-    case kVoid: return "NULL";
-    case kStruct: return "STRUCT";
-    case kArray: return "ARRAY";
-    case kMap: return "MAP";
+    case kString:
+      return "STRING";
+    case kLong:
+      return "LONG";
+    case kInteger:
+      return "INT";
+    case kShort:
+      return "SHORT";
+    case kByte:
+      return "BYTE";
+    case kFloat:
+      return "FLOAT";
+    case kDouble:
+      return "DOUBLE";
+    case kDecimal:
+      return "DECIMAL";
+    case kBoolean:
+      return "BOOLEAN";
+    case kBinary:
+      return "BINARY";
+    case kDate:
+      return "DATE";
+    case kTimestamp:
+      return "TIMESTAMP";
+    case kTimestampNtz:
+      return "TIMESTAMP_NTZ";
+    case kVoid:
+      return "NULL";
+    case kStruct:
+      return "STRUCT";
+    case kArray:
+      return "ARRAY";
+    case kMap:
+      return "MAP";
   }
   return "";
 }

@@ -15,8 +15,8 @@ std::string_view type_name(delta::TypeKind kind);  // "LONG"
 
 Json columns_json(const delta::Schema& schema);
 
-// The columns of a create request; type_json counts before type_text before type_name. kInvalidArgument names the column.
-// `partition_columns` gets those with a partition_index, in its order.
+// The columns of a create request; type_json counts before type_text before type_name. kInvalidArgument names the
+// column. `partition_columns` gets those with a partition_index, in its order.
 delta::Schema columns_of(const Json& columns, std::vector<std::string>& partition_columns);
 
 }  // namespace lakeloop::api::unity

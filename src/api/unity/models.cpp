@@ -67,7 +67,8 @@ const Field kVersion{"version", FieldType::kInteger, true, "Number of the versio
 
 void add_models(Routes& routes, catalog::Catalog& catalog, const std::string& metastore) {
   add(routes, Method::kPost, "/models", "createRegisteredModel", "Create a registered model",
-      {kCatalog, kSchema, {"name", FieldType::kString, true, "Name within the schema"}, kComment}, [&catalog, metastore](Call& call) {
+      {kCatalog, kSchema, {"name", FieldType::kString, true, "Name within the schema"}, kComment},
+      [&catalog, metastore](Call& call) {
         return model_json(catalog.create_model(call.who, full_name_of(call, "name"), call.str("comment")), metastore);
       });
   add(routes, Method::kGet, "/models", "listRegisteredModels", "Models that the caller may see",
@@ -77,15 +78,17 @@ void add_models(Routes& routes, catalog::Catalog& catalog, const std::string& me
         if (call.str("catalog_name").empty() != call.str("schema_name").empty()) {
           throw Error(ErrorCode::kInvalidArgument, "catalog_name and schema_name go together: send both or none");
         }
-        return listing_json("registered_models",
-                            catalog.list_models(call.who, call.str("catalog_name"), call.str("schema_name"), page_of(call)),
-                            [&](const ModelInfo& info) { return model_json(info, metastore); });
+        return listing_json(
+            "registered_models",
+            catalog.list_models(call.who, call.str("catalog_name"), call.str("schema_name"), page_of(call)),
+            [&](const ModelInfo& info) { return model_json(info, metastore); });
       });
-  add(routes, Method::kGet, "/models/{full_name}", "getRegisteredModel", "Read a registered model", {}, [&catalog, metastore](Call& call) {
-    return model_json(catalog.get_model(call.who, call.str("full_name")), metastore);
-  });
-  add(routes, Method::kPatch, "/models/{full_name}", "updateRegisteredModel", "Change comment or owner", update_fields(),
+  add(routes, Method::kGet, "/models/{full_name}", "getRegisteredModel", "Read a registered model", {},
       [&catalog, metastore](Call& call) {
+        return model_json(catalog.get_model(call.who, call.str("full_name")), metastore);
+      });
+  add(routes, Method::kPatch, "/models/{full_name}", "updateRegisteredModel", "Change comment or owner",
+      update_fields(), [&catalog, metastore](Call& call) {
         catalog.update(call.who, {SecurableType::kModel, call.str("full_name")}, update_of(call));
         return model_json(catalog.get_model(call.who, call.str("full_name")), metastore);
       });
@@ -110,24 +113,30 @@ void add_versions(Routes& routes, catalog::Catalog& catalog, const std::string& 
                             metastore);
       });
   const std::string versions = "/models/{full_name}/versions";
-  add(routes, Method::kGet, versions, "listModelVersions", "Versions of a model, newest first", paged(), [&catalog, metastore](Call& call) {
-    return listing_json("model_versions", catalog.list_model_versions(call.who, call.str("full_name"), page_of(call)),
-                        [&](const ModelVersionInfo& info) { return version_json(info, metastore); });
-  });
-  add(routes, Method::kGet, versions + "/{version}", "getModelVersion", "Read a version", {kVersion}, [&catalog, metastore](Call& call) {
-    return version_json(catalog.get_model_version(call.who, call.str("full_name"), call.integer("version")), metastore);
-  });
+  add(routes, Method::kGet, versions, "listModelVersions", "Versions of a model, newest first", paged(),
+      [&catalog, metastore](Call& call) {
+        return listing_json("model_versions",
+                            catalog.list_model_versions(call.who, call.str("full_name"), page_of(call)),
+                            [&](const ModelVersionInfo& info) { return version_json(info, metastore); });
+      });
+  add(routes, Method::kGet, versions + "/{version}", "getModelVersion", "Read a version", {kVersion},
+      [&catalog, metastore](Call& call) {
+        return version_json(catalog.get_model_version(call.who, call.str("full_name"), call.integer("version")),
+                            metastore);
+      });
   add(routes, Method::kPatch, versions + "/{version}", "updateModelVersion", "Change the comment",
       {kVersion, {"comment", FieldType::kString, true, "Text"}}, [&catalog, metastore](Call& call) {
         catalog.update_model_version(call.who, call.str("full_name"), call.integer("version"), call.str("comment"));
-        return version_json(catalog.get_model_version(call.who, call.str("full_name"), call.integer("version")), metastore);
+        return version_json(catalog.get_model_version(call.who, call.str("full_name"), call.integer("version")),
+                            metastore);
       });
-  add(routes, Method::kPatch, versions + "/{version}/finalize", "finalizeModelVersion", "All files are there: READY", {kVersion},
-      [&catalog, metastore](Call& call) {
-        return version_json(catalog.finalize_model_version(call.who, call.str("full_name"), call.integer("version")), metastore);
+  add(routes, Method::kPatch, versions + "/{version}/finalize", "finalizeModelVersion", "All files are there: READY",
+      {kVersion}, [&catalog, metastore](Call& call) {
+        return version_json(catalog.finalize_model_version(call.who, call.str("full_name"), call.integer("version")),
+                            metastore);
       });
-  add(routes, Method::kDelete, versions + "/{version}", "deleteModelVersion", "Delete a version and its aliases", {kVersion},
-      [&catalog](Call& call) {
+  add(routes, Method::kDelete, versions + "/{version}", "deleteModelVersion", "Delete a version and its aliases",
+      {kVersion}, [&catalog](Call& call) {
         catalog.delete_model_version(call.who, call.str("full_name"), call.integer("version"));
         return Json::object();
       });
@@ -139,11 +148,14 @@ void add_aliases(Routes& routes, catalog::Catalog& catalog, const std::string& m
       {{"version_num", FieldType::kInteger, true, "Number of the version"}}, [&catalog](Call& call) {
         catalog.set_alias(call.who, call.str("full_name"), call.str("alias"), call.integer("version_num"));
         const ModelInfo model = catalog.get_model(call.who, call.str("full_name"));
-        return alias_json(model.catalog_name, model.schema_name, model.name, call.str("alias"), call.integer("version_num"));
+        return alias_json(model.catalog_name, model.schema_name, model.name, call.str("alias"),
+                          call.integer("version_num"));
       });
-  add(routes, Method::kGet, path, "getModelVersionByAlias", "The version that an alias names", {}, [&catalog, metastore](Call& call) {
-    return version_json(catalog.get_model_version_by_alias(call.who, call.str("full_name"), call.str("alias")), metastore);
-  });
+  add(routes, Method::kGet, path, "getModelVersionByAlias", "The version that an alias names", {},
+      [&catalog, metastore](Call& call) {
+        return version_json(catalog.get_model_version_by_alias(call.who, call.str("full_name"), call.str("alias")),
+                            metastore);
+      });
   add(routes, Method::kDelete, path, "deleteModelAlias", "Take an alias away", {}, [&catalog](Call& call) {
     catalog.delete_alias(call.who, call.str("full_name"), call.str("alias"));
     return Json::object();

@@ -44,24 +44,27 @@ void add_catalogs(Routes& routes, catalog::Catalog& catalog, const std::string& 
        {"comment", FieldType::kString, false, "Text"},
        {"properties", FieldType::kObject, false, "Texts by name"}},
       [&catalog, metastore](Call& call) {
-        return catalog_json(catalog.create_catalog(call.who, call.str("name"), call.str("comment"), properties_of(call)), metastore);
+        return catalog_json(
+            catalog.create_catalog(call.who, call.str("name"), call.str("comment"), properties_of(call)), metastore);
       });
-  add(routes, Method::kGet, "/catalogs", "listCatalogs", "Catalogs that the caller may see", paged(), [&catalog, metastore](Call& call) {
-    return listing_json("catalogs", catalog.list_catalogs(call.who, page_of(call)),
-                        [&](const CatalogInfo& info) { return catalog_json(info, metastore); });
-  });
+  add(routes, Method::kGet, "/catalogs", "listCatalogs", "Catalogs that the caller may see", paged(),
+      [&catalog, metastore](Call& call) {
+        return listing_json("catalogs", catalog.list_catalogs(call.who, page_of(call)),
+                            [&](const CatalogInfo& info) { return catalog_json(info, metastore); });
+      });
   add(routes, Method::kGet, "/catalogs/{name}", "getCatalog", "Read a catalog", {}, [&catalog, metastore](Call& call) {
     return catalog_json(catalog.get_catalog(call.who, call.str("name")), metastore);
   });
-  add(routes, Method::kPatch, "/catalogs/{name}", "updateCatalog", "Change comment, owner or properties", update_fields(),
-      [&catalog, metastore](Call& call) {
+  add(routes, Method::kPatch, "/catalogs/{name}", "updateCatalog", "Change comment, owner or properties",
+      update_fields(), [&catalog, metastore](Call& call) {
         catalog.update(call.who, {SecurableType::kCatalog, call.str("name")}, update_of(call));
         return catalog_json(catalog.get_catalog(call.who, call.str("name")), metastore);
       });
-  add(routes, Method::kDelete, "/catalogs/{name}", "deleteCatalog", "Delete a catalog", {kForce}, [&catalog](Call& call) {
-    catalog.delete_catalog(call.who, call.str("name"), call.flag("force"));
-    return Json::object();
-  });
+  add(routes, Method::kDelete, "/catalogs/{name}", "deleteCatalog", "Delete a catalog", {kForce},
+      [&catalog](Call& call) {
+        catalog.delete_catalog(call.who, call.str("name"), call.flag("force"));
+        return Json::object();
+      });
 }
 
 void add_schemas(Routes& routes, catalog::Catalog& catalog, const std::string& metastore) {
@@ -71,8 +74,8 @@ void add_schemas(Routes& routes, catalog::Catalog& catalog, const std::string& m
        {"comment", FieldType::kString, false, "Text"},
        {"properties", FieldType::kObject, false, "Texts by name"}},
       [&catalog, metastore](Call& call) {
-        return schema_json(catalog.create_schema(call.who, call.str("catalog_name"), call.str("name"), call.str("comment"),
-                                                 properties_of(call)),
+        return schema_json(catalog.create_schema(call.who, call.str("catalog_name"), call.str("name"),
+                                                 call.str("comment"), properties_of(call)),
                            metastore);
       });
   add(routes, Method::kGet, "/schemas", "listSchemas", "Schemas of a catalog that the caller may see",
@@ -80,18 +83,20 @@ void add_schemas(Routes& routes, catalog::Catalog& catalog, const std::string& m
         return listing_json("schemas", catalog.list_schemas(call.who, call.str("catalog_name"), page_of(call)),
                             [&](const SchemaInfo& info) { return schema_json(info, metastore); });
       });
-  add(routes, Method::kGet, "/schemas/{full_name}", "getSchema", "Read a schema", {}, [&catalog, metastore](Call& call) {
-    return schema_json(catalog.get_schema(call.who, call.str("full_name")), metastore);
-  });
-  add(routes, Method::kPatch, "/schemas/{full_name}", "updateSchema", "Change comment, owner or properties", update_fields(),
+  add(routes, Method::kGet, "/schemas/{full_name}", "getSchema", "Read a schema", {},
       [&catalog, metastore](Call& call) {
+        return schema_json(catalog.get_schema(call.who, call.str("full_name")), metastore);
+      });
+  add(routes, Method::kPatch, "/schemas/{full_name}", "updateSchema", "Change comment, owner or properties",
+      update_fields(), [&catalog, metastore](Call& call) {
         catalog.update(call.who, {SecurableType::kSchema, call.str("full_name")}, update_of(call));
         return schema_json(catalog.get_schema(call.who, call.str("full_name")), metastore);
       });
-  add(routes, Method::kDelete, "/schemas/{full_name}", "deleteSchema", "Delete a schema", {kForce}, [&catalog](Call& call) {
-    catalog.delete_schema(call.who, call.str("full_name"), call.flag("force"));
-    return Json::object();
-  });
+  add(routes, Method::kDelete, "/schemas/{full_name}", "deleteSchema", "Delete a schema", {kForce},
+      [&catalog](Call& call) {
+        catalog.delete_schema(call.who, call.str("full_name"), call.flag("force"));
+        return Json::object();
+      });
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ std::string wire(Privilege privilege) {
 
 std::string wire(SecurableType type) {
   std::string text(catalog::to_string(type));
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
   return text;
 }
 
@@ -29,10 +30,11 @@ Securable securable_of(const Call& call, const std::string& metastore_id) {
   const std::string text = call.str("securable_type");
   const auto type = catalog::parse_securable_type(text);
   if (!type) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "securable type {} is not known: catalog, schema, table, registered_model (or function), serving_endpoint, "
-                "experiment, metastore",
-                text.substr(0, 100))
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        "securable type {} is not known: catalog, schema, table, registered_model (or function), serving_endpoint, "
+        "experiment, metastore",
+        text.substr(0, 100))
         .with_param("securable_type");
   }
   const std::string name = call.str("full_name");
@@ -41,15 +43,18 @@ Securable securable_of(const Call& call, const std::string& metastore_id) {
       if (name != metastore_id) throw Error(ErrorCode::kNotFound, "metastore {} does not exist", name);
       return {*type, {}};
     // Databricks grants on a registered model as on a function; there are no other functions.
-    case SecurableType::kFunction: return {SecurableType::kModel, name};
-    default: return {*type, name};
+    case SecurableType::kFunction:
+      return {SecurableType::kModel, name};
+    default:
+      return {*type, name};
   }
 }
 
 std::vector<Privilege> privileges_of(const Json& list, std::string_view field, std::size_t change) {
   std::vector<Privilege> privileges;
   if (list.is_null()) return privileges;
-  if (!list.is_array()) throw Error(ErrorCode::kInvalidArgument, "changes[{}].{} must be an array", change, field).with_param("changes");
+  if (!list.is_array())
+    throw Error(ErrorCode::kInvalidArgument, "changes[{}].{} must be an array", change, field).with_param("changes");
   for (const Json& item : list.items()) {
     const auto privilege = item.is_string() ? catalog::parse_privilege(item.as_string()) : std::nullopt;
     if (!privilege) {

@@ -1,7 +1,8 @@
 #pragma once
 
-// Unity Catalog, /api/2.1/unity-catalog: catalogs, schemas, tables, registered models with versions and aliases, grants, the
-// metastore. Names and fields are those of the API; times are milliseconds. Privileges are printed with underscores
+// Unity Catalog, /api/2.1/unity-catalog: catalogs, schemas, tables, registered models with versions and aliases,
+// grants, the metastore. Names and fields are those of the API; times are milliseconds. Privileges are printed with
+// underscores
 // ("USE_CATALOG", as Databricks and its SDK do) and read in either spelling.
 
 #include "api/route.h"

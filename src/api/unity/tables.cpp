@@ -75,7 +75,8 @@ Routes table_routes(catalog::Catalog& catalog) {
        {"name", FieldType::kString, true, "Name within the schema"},
        {"table_type", FieldType::kString, false, "MANAGED"},
        {"data_source_format", FieldType::kString, false, "DELTA"},
-       {"columns", FieldType::kArray, true, "[{name, type_json | type_text | type_name, nullable, comment, partition_index}]"},
+       {"columns", FieldType::kArray, true,
+        "[{name, type_json | type_text | type_name, nullable, comment, partition_index}]"},
        {"storage_location", FieldType::kString, false, "Empty for a managed table"},
        {"comment", FieldType::kString, false, "Text"},
        {"properties", FieldType::kObject, false, "Table properties"}},
@@ -84,28 +85,31 @@ Routes table_routes(catalog::Catalog& catalog) {
         delta::CreateOptions options;
         options.schema = columns_of(call.fields["columns"], options.partition_columns);
         options.properties = properties_of(call);
-        return table_json(catalog.create_table(call.who, full_name_of(call), options, call.str("comment")), metastore, true);
+        return table_json(catalog.create_table(call.who, full_name_of(call), options, call.str("comment")), metastore,
+                          true);
       });
   add(routes, Method::kGet, "/tables", "listTables", "Tables of a schema that the caller may see",
       paged({catalog_name, schema_name}), [&catalog, metastore](Call& call) {
-        return listing_json("tables", catalog.list_tables(call.who, call.str("catalog_name"), call.str("schema_name"), page_of(call)),
-                            [&](const TableInfo& info) { return table_json(info, metastore, false); });
+        return listing_json(
+            "tables", catalog.list_tables(call.who, call.str("catalog_name"), call.str("schema_name"), page_of(call)),
+            [&](const TableInfo& info) { return table_json(info, metastore, false); });
       });
-  add(routes, Method::kGet, "/tables/{full_name}", "getTable", "Read a table with its columns", {}, [&catalog, metastore](Call& call) {
-    return table_json(catalog.get_table(call.who, call.str("full_name")), metastore, true);
-  });
-  add(routes, Method::kGet, "/tables/{full_name}/exists", "tableExists", "Is there such a table?", {}, [&catalog](Call& call) {
-    return Json::object({{"table_exists", exists(catalog, call)}});
-  });
-  add(routes, Method::kPatch, "/tables/{full_name}", "updateTable", "Change comment, owner or properties", update_fields(),
+  add(routes, Method::kGet, "/tables/{full_name}", "getTable", "Read a table with its columns", {},
       [&catalog, metastore](Call& call) {
+        return table_json(catalog.get_table(call.who, call.str("full_name")), metastore, true);
+      });
+  add(routes, Method::kGet, "/tables/{full_name}/exists", "tableExists", "Is there such a table?", {},
+      [&catalog](Call& call) { return Json::object({{"table_exists", exists(catalog, call)}}); });
+  add(routes, Method::kPatch, "/tables/{full_name}", "updateTable", "Change comment, owner or properties",
+      update_fields(), [&catalog, metastore](Call& call) {
         catalog.update(call.who, {SecurableType::kTable, call.str("full_name")}, update_of(call));
         return table_json(catalog.get_table(call.who, call.str("full_name")), metastore, true);
       });
-  add(routes, Method::kDelete, "/tables/{full_name}", "deleteTable", "Forget a table; its data stays", {}, [&catalog](Call& call) {
-    catalog.delete_table(call.who, call.str("full_name"));
-    return Json::object();
-  });
+  add(routes, Method::kDelete, "/tables/{full_name}", "deleteTable", "Forget a table; its data stays", {},
+      [&catalog](Call& call) {
+        catalog.delete_table(call.who, call.str("full_name"));
+        return Json::object();
+      });
   return routes;
 }
 

@@ -24,7 +24,8 @@ std::vector<Field> paged(std::vector<Field> own) {
 catalog::Page page_of(const Call& call) {
   const std::int64_t max_results = call.integer("max_results");
   if (max_results < 0) {
-    throw Error(ErrorCode::kInvalidArgument, "max_results must not be negative, got {}", max_results).with_param("max_results");
+    throw Error(ErrorCode::kInvalidArgument, "max_results must not be negative, got {}", max_results)
+        .with_param("max_results");
   }
   return {.max_results = static_cast<std::size_t>(max_results), .page_token = call.str("page_token")};
 }
@@ -38,7 +39,8 @@ std::vector<Field> update_fields() {
 
 catalog::Catalog::Update update_of(const Call& call) {
   if (!call.str("new_name").empty()) {
-    throw Error(ErrorCode::kUnimplemented, "new_name: objects cannot be renamed; make a new one").with_param("new_name");
+    throw Error(ErrorCode::kUnimplemented, "new_name: objects cannot be renamed; make a new one")
+        .with_param("new_name");
   }
   catalog::Catalog::Update change;
   if (call.fields["comment"].is_string()) change.comment = call.str("comment");

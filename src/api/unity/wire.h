@@ -14,7 +14,8 @@ namespace lakeloop::api::unity {
 
 inline constexpr std::string_view kBase = "/api/2.1/unity-catalog";
 
-// Appends a route of this face: "/catalogs/{name}" below kBase, any authenticated caller (the catalog decides the rest).
+// Appends a route of this face: "/catalogs/{name}" below kBase, any authenticated caller (the catalog decides the
+// rest).
 void add(Routes& routes, net::Method method, std::string_view path, std::string_view name, std::string_view summary,
          std::vector<Field> fields, JsonHandler handler);
 
