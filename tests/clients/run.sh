@@ -23,7 +23,7 @@ if [ ! -e "$environment/ready" ]; then
   exit 0
 fi
 export LAKELOOP_NODE_MODULES=$environment/node_modules MLFLOW_ENABLE_ASYNC_TRACE_LOGGING=false MLFLOW_HTTP_REQUEST_MAX_RETRIES=1
-export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true PYTHONDONTWRITEBYTECODE=1
+export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true PYTHONPYCACHEPREFIX=$environment/bytecode
 files=()
 for name; do files+=("$here/${name}_test.py"); done
 [ ${#files[@]} -gt 0 ] || files=("$here")

@@ -4,8 +4,8 @@
 #include <deque>
 #include <mutex>
 
-#include "api/databricks/tmp_limits.h"
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 
