@@ -26,7 +26,8 @@ void print_table(const Json& columns, const Json& rows) {
   std::vector<std::size_t> widths;
   for (const Json& column : columns.items()) widths.push_back(codec::count_code_points(column.str("name")));
   for (const Json& row : rows.items()) {
-    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], codec::count_code_points(shown(row.at(i))));
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], codec::count_code_points(shown(row.at(i))));
   }
   const auto print_row = [&](const auto& text_of) {
     for (std::size_t i = 0; i < widths.size(); ++i) {
@@ -58,8 +59,9 @@ void list_hub(ApiClient& client, bool json) {
     return;
   }
   for (const Json& model : answer["models"].items()) {
-    std::printf("%-24s %-20s %-12s %s %s\n", model.str("id").c_str(), model.str("task").c_str(), model.str("license").c_str(),
-                model.str("package", "comes with Lakeloop").c_str(), model.str("version").c_str());
+    std::printf("%-24s %-20s %-12s %s %s\n", model.str("id").c_str(), model.str("task").c_str(),
+                model.str("license").c_str(), model.str("package", "comes with Lakeloop").c_str(),
+                model.str("version").c_str());
   }
 }
 
@@ -71,14 +73,15 @@ void import_model(ApiClient& client, const std::string& model, const std::string
     std::printf("%s\n", result.dump_pretty().c_str());
     return;
   }
-  std::printf("model %s: version %lld, sha256 %s%s\n", result.str("name").c_str(), static_cast<long long>(result["version"].int_or(0)),
-              result.str("sha256").substr(0, 16).c_str(), result["imported"].bool_or(true) ? "" : " (was there)");
+  std::printf("model %s: version %lld, sha256 %s%s\n", result.str("name").c_str(),
+              static_cast<long long>(result["version"].int_or(0)), result.str("sha256").substr(0, 16).c_str(),
+              result["imported"].bool_or(true) ? "" : " (was there)");
 }
 
 void sql(ApiClient& client, const std::string& statement, bool json) {
-  Json answer = client.post("/api/2.0/sql/statements", Json::object({{"statement", statement},
-                                                                     {"warehouse_id", "local"},
-                                                                     {"wait_timeout", "50s"}}));
+  Json answer =
+      client.post("/api/2.0/sql/statements",
+                  Json::object({{"statement", statement}, {"warehouse_id", "local"}, {"wait_timeout", "50s"}}));
   const auto state = [&answer] { return answer["status"].str("state"); };
   while (state() == "PENDING" || state() == "RUNNING") {
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
@@ -93,7 +96,8 @@ void sql(ApiClient& client, const std::string& statement, bool json) {
   }
   const Json& rows = answer["result"]["data_array"];
   print_table(answer["manifest"]["schema"]["columns"], rows.is_array() ? rows : Json::array());
-  std::printf("(%zu rows%s)\n", rows.size(), answer["manifest"]["truncated"].bool_or(false) ? ", cut at the limit" : "");
+  std::printf("(%zu rows%s)\n", rows.size(),
+              answer["manifest"]["truncated"].bool_or(false) ? ", cut at the limit" : "");
 }
 
 void create_token(ApiClient& client, const std::string& comment, std::int64_t lifetime_seconds, bool json) {

@@ -75,13 +75,13 @@ inline constexpr std::size_t kStatementText = 1024 * 1024;
 inline constexpr std::size_t kStatementTables = 100;  // named in one statement
 inline constexpr std::size_t kStatementParameters = 1000;
 inline constexpr std::size_t kInsertRows = 1'000'000;  // of one INSERT or CREATE TABLE AS
-inline constexpr std::size_t kStatementThreads = 4;                // statements that run at once
-inline constexpr std::size_t kStatementQueue = 64;                 // that wait; further ones get 503
-inline constexpr std::size_t kStatementWaiters = 8;                // requests that wait for one; others get its state at once
-inline constexpr auto kStatementTime = 10min;                      // then a statement fails
-inline constexpr std::size_t kStatementsKept = 100;                // newest, with their results
+inline constexpr std::size_t kStatementThreads = 4;    // statements that run at once
+inline constexpr std::size_t kStatementQueue = 64;     // that wait; further ones get 503
+inline constexpr std::size_t kStatementWaiters = 8;    // requests that wait for one; others get its state at once
+inline constexpr auto kStatementTime = 10min;          // then a statement fails
+inline constexpr std::size_t kStatementsKept = 100;    // newest, with their results
 inline constexpr std::size_t kStatementBytesKept = 256 * 1024 * 1024;
-inline constexpr std::size_t kInsertRows = 1'000'000;              // of one INSERT or CREATE TABLE AS
+inline constexpr std::size_t kInsertRows = 1'000'000;  // of one INSERT or CREATE TABLE AS
 inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
 
 // --- ingest and models

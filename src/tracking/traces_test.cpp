@@ -125,14 +125,18 @@ TEST_F(TracesTest, UsageThatTheClientStatedStays) {
                  .assessments = {}};
   tracking_->start_trace(ann_, info);
   tracking_->log_spans(ann_, e_, {s}, {});
-  EXPECT_EQ(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"), R"({"total_tokens": 3})");
+  EXPECT_EQ(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"),
+            R"({"total_tokens": 3})");
   // Nothing stated: the spans say it, though they came later.
   s.trace_id = id32(2);
   info.trace_id = "tr-" + id32(2);
   info.metadata.clear();
   tracking_->start_trace(ann_, info);
   tracking_->log_spans(ann_, e_, {s}, {});
-  EXPECT_EQ(Json::parse(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"))["total_tokens"].int_or(0), 10);
+  EXPECT_EQ(
+      Json::parse(tracking_->get_trace_info(ann_, info.trace_id).metadata.at("mlflow.trace.tokenUsage"))["total_tokens"]
+          .int_or(0),
+      10);
 }
 
 TEST_F(TracesTest, ADeepTraceIsSummedInOneClimb) {
@@ -144,7 +148,10 @@ TEST_F(TracesTest, ADeepTraceIsSummedInOneClimb) {
     spans.push_back(std::move(leaf));
   }
   tracking_->log_spans(ann_, e_, spans, {});
-  EXPECT_EQ(Json::parse(tracking_->get_trace_info(ann_, "tr-" + id32(1)).metadata.at("mlflow.trace.tokenUsage"))["input_tokens"].int_or(0), 5'000);
+  EXPECT_EQ(Json::parse(
+                tracking_->get_trace_info(ann_, "tr-" + id32(1)).metadata.at("mlflow.trace.tokenUsage"))["input_tokens"]
+                .int_or(0),
+            5'000);
 }
 
 TEST_F(TracesTest, ACycleOfParentsEnds) {
