@@ -81,7 +81,6 @@ inline constexpr std::size_t kStatementWaiters = 8;    // requests that wait for
 inline constexpr auto kStatementTime = 10min;          // then a statement fails
 inline constexpr std::size_t kStatementsKept = 100;    // newest, with their results
 inline constexpr std::size_t kStatementBytesKept = 256 * 1024 * 1024;
-inline constexpr std::size_t kInsertRows = 1'000'000;  // of one INSERT or CREATE TABLE AS
 inline constexpr std::size_t kInsertBytes = 256 * 1024 * 1024;
 
 // --- ingest and models
