@@ -15,8 +15,7 @@ constexpr int kLayout = 1;
 
 }  // namespace
 
-DataFolder::DataFolder(std::filesystem::path root)
-    : root_(std::filesystem::absolute(std::move(root)).lexically_normal()) {
+DataFolder::DataFolder(const std::filesystem::path& root) : root_(std::filesystem::absolute(root).lexically_normal()) {
   std::error_code error;
   std::filesystem::create_directories(root_, error);
   if (error || !std::filesystem::is_directory(root_)) {

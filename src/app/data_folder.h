@@ -13,7 +13,7 @@ namespace lakeloop::app {
 class DataFolder {
  public:
   // Makes the folder when missing. kConflict when another server holds it, or when it is of a newer version.
-  explicit DataFolder(std::filesystem::path root);
+  explicit DataFolder(const std::filesystem::path& root);
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] std::filesystem::path operator/(std::string_view part) const { return root_ / part; }

@@ -83,7 +83,8 @@ class FeedReader {
       }
       // The same file with another deletion vector: the difference of both is what changed.
       const auto after = read_deletion_vector(log_, again->file.deletion_vector);
-      FileRows gone{remove.path, again->file.partition_values, {}, true}, back = gone;
+      FileRows gone{remove.path, again->file.partition_values, {}, true};
+      FileRows back{remove.path, again->file.partition_values, {}, true};
       std::ranges::set_difference(after, before, std::back_inserter(gone.rows));
       std::ranges::set_difference(before, after, std::back_inserter(back.rows));
       deleted.push_back(std::move(gone));

@@ -121,7 +121,7 @@ void import_bert(const BertFolder& source, std::string_view name, std::string_vi
       throw Error(ErrorCode::kInvalidArgument, "model.safetensors has no tensor {}", from);
     const bool quantize = matrix && found->second.shape.back() % 32 == 0;
     writer.add_tensor(to, found->second.shape, weights.floats(full),
-                      quantize ? GgufWriter::Type::kQ8_0 : GgufWriter::Type::kF32);
+                      quantize ? GgufWriter::Type::kQ8 : GgufWriter::Type::kF32);
   };
   put("token_embd.weight", "embeddings.word_embeddings.weight", true);
   put("position_embd.weight", "embeddings.position_embeddings.weight", false);

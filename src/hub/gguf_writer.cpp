@@ -94,7 +94,7 @@ void GgufWriter::add_i32s(std::string_view name, const std::vector<std::int32_t>
 void GgufWriter::add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape,
                             const std::vector<float>& values, Type type) {
   Tensor tensor{.name = std::string(name), .shape = shape, .type = type, .bytes = {}};
-  if (type == Type::kQ8_0) {
+  if (type == Type::kQ8) {
     tensor.bytes = quantize_q8_0(values);
   } else {
     tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));

@@ -24,7 +24,7 @@ class GgufWriter {
   void add_i32s(std::string_view key, const std::vector<std::int32_t>& values);
 
   // `shape` outermost first, as the source has it. Q8_0: blocks of 32 along the innermost dimension, scale as float16.
-  enum class Type : std::uint32_t { kF32 = 0, kQ8_0 = 8 };
+  enum class Type : std::uint32_t { kF32 = 0, kQ8 = 8 };  // ggml: F32, Q8_0
   void add_tensor(std::string_view name, const std::vector<std::uint64_t>& shape, const std::vector<float>& values,
                   Type type);
 
