@@ -20,11 +20,10 @@ Error lost() {
 // {"error_code", "message", "param"}
 Error reported(const Frame& frame) {
   const Json payload = Json::try_parse(frame.payload).value_or(Json());
-  Error error(error_code_from_wire(payload.str("error_code")).value_or(ErrorCode::kInternal), "{}",
-              payload.str("message", "the model's worker failed without a reason"));
-  static_cast<void>(std::move(error).with_param(payload.str("param")));
-  if (error.code() == ErrorCode::kResourceExhausted)
-    static_cast<void>(std::move(error).with_retry_after(std::chrono::seconds(1)));
+  Error error = Error(error_code_from_wire(payload.str("error_code")).value_or(ErrorCode::kInternal), "{}",
+                      payload.str("message", "the model's worker failed without a reason"))
+                    .with_param(payload.str("param"));
+  if (error.code() == ErrorCode::kResourceExhausted) return std::move(error).with_retry_after(std::chrono::seconds(1));
   return error;
 }
 
