@@ -16,8 +16,8 @@ constexpr std::size_t kPreviewCharacters = 1000;
 // JSON text inside a string, or the value itself.
 Json decoded(const Json& value) {
   if (!value.is_string()) return value;
-  auto parsed = Json::try_parse(value.as_string());
-  return parsed ? std::move(*parsed) : value;
+  if (auto parsed = Json::try_parse(value.as_string())) return std::move(*parsed);
+  return value;
 }
 
 bool holds_json_text(const Span& span) {
