@@ -104,8 +104,9 @@ class ParameterText {
 
 struct Statement {
   duckdb_prepared_statement value = nullptr;
+  duckdb_connection owner = nullptr;
   std::vector<std::size_t> used;
-  Statement(duckdb_connection connection, std::string_view sql) {
+  Statement(duckdb_connection connection, std::string_view sql) : owner(connection) {
     if (sql.contains('\0')) throw Error(ErrorCode::kInvalidArgument, "the SQL holds a NUL character");
     ParameterText dense(sql);
     used = dense.used();
@@ -150,10 +151,20 @@ struct Statement {
       const auto step = duckdb_pending_execute_task(pending);
       if (step == DUCKDB_PENDING_ERROR) fail(text(duckdb_pending_error(pending)));
       if (duckdb_pending_execution_is_finished(step)) break;
-      deadline.check();
+      check(deadline);
       if (step == DUCKDB_PENDING_NO_TASKS_AVAILABLE) std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
     if (duckdb_execute_pending(pending, &result.value) != DuckDBSuccess) fail(text(duckdb_result_error(&result.value)));
+  }
+
+  // Closing a result waits for DuckDB's workers, and only an interrupt makes them leave a long step.
+  void check(const Deadline& deadline) const {
+    try {
+      deadline.check();
+    } catch (const Error&) {
+      duckdb_interrupt(owner);
+      throw;
+    }
   }
 
   static std::string text(const char* message) { return message ? message : "the statement failed"; }
@@ -260,7 +271,7 @@ Rows Duck::query(std::string_view sql, std::span<const Json> parameters, const D
   for (;;) {
     const Chunk chunk(duckdb_fetch_chunk(result.value));
     if (!chunk.value) break;
-    deadline.check();
+    statement.check(deadline);
     read_chunk(chunk.value, readers, rows.rows);
   }
   return rows;
@@ -280,10 +291,17 @@ void Duck::stream(std::string_view sql, std::span<const Json> parameters, const 
       if (const auto* message = duckdb_result_error(&result.value); message && *message) fail(message);
       return;
     }
-    deadline.check();
+    statement.check(deadline);
     Rows batch{schema, {}};
     read_chunk(chunk.value, readers, batch.rows);
-    if (!on_batch(std::move(batch))) return;
+    bool more = false;
+    try {
+      more = on_batch(std::move(batch));
+    } catch (...) {
+      duckdb_interrupt(impl_->connection);
+      throw;
+    }
+    if (!more) return duckdb_interrupt(impl_->connection);
   }
 }
 

@@ -98,6 +98,11 @@ TEST(Duck, StreamsUntilToldToStop) {
     return ++batches < 3;
   });
   EXPECT_EQ(batches, 3);
+  batches = 0;
+  Duck duck;
+  duck.stream("SELECT a.range FROM range(1000000000) a, range(1000000) b", {}, {}, [&](const Rows&) { return ++batches < 2; });
+  EXPECT_EQ(batches, 2);
+  EXPECT_EQ(duck.query("SELECT 1").rows[0][0], Json(1));
   EXPECT_LT(rows, 100000U);
   EXPECT_EQ(error_of([] {
               Duck().stream("SELECT CASE WHEN range = 90000 THEN error('late') ELSE range END FROM range(100000)", {},
