@@ -100,7 +100,8 @@ TEST(Duck, StreamsUntilToldToStop) {
   EXPECT_EQ(batches, 3);
   batches = 0;
   Duck duck;
-  duck.stream("SELECT a.range FROM range(1000000000) a, range(1000000) b", {}, {}, [&](const Rows&) { return ++batches < 2; });
+  duck.stream("SELECT a.range FROM range(1000000000) a, range(1000000) b", {}, {},
+              [&](const Rows&) { return ++batches < 2; });
   EXPECT_EQ(batches, 2);
   EXPECT_EQ(duck.query("SELECT 1").rows[0][0], Json(1));
   EXPECT_LT(rows, 100000U);
