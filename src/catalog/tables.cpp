@@ -177,6 +177,7 @@ TableInfo Catalog::create_table(const Principal& who, std::string_view full_name
   const std::string id = new_uuid(), prefix = prefix_of(id);
   try {
     delta::CreateOptions named = options;
+    if (named.name.empty()) named.name = parts[2];
     if (named.description.empty()) named.description = comment;
     delta::Table::create(impl_->store, prefix, named);
     impl_->database.write([&](Transaction& t) {

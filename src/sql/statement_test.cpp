@@ -354,6 +354,8 @@ TEST_F(StatementTest, DeleteAndUpdateSpeakOfTheirRows) {
   EXPECT_EQ(code_of("DELETE FROM chunks WHERE"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of("DELETE FROM chunks WHERE nope = 1"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of("DELETE FROM chunks WHERE id IN (SELECT id FROM chunks)"), ErrorCode::kUnimplemented);
+  EXPECT_EQ(code_of("DELETE FROM chunks WHERE id = (SELECT count(*) FROM range(10))"), ErrorCode::kUnimplemented);
+  EXPECT_EQ(code_of("UPDATE chunks SET id = (SELECT 1)"), ErrorCode::kUnimplemented);
   EXPECT_EQ(run("DELETE FROM chunks").affected, 2);
   EXPECT_EQ(text_of("SELECT count(*) FROM chunks"), "0");
 }

@@ -17,7 +17,7 @@ A file is a list of cases, separated by lines of ---. A case:
 The expected body is a subset: keys that it does not name may be there. "$any" is any value, "$absent" no such key, "$save:x"
 keeps the value, ${x} puts it in, "$re:..." a regular expression that must match the whole text, "$has:..." a part of a text, "$not:..." no part of it. A status
 REFUSED is 403 or 404. A body "$hex:..." is sent as those bytes, "$repeat:COUNT:TEXT" as that text over and over. A list must have as many items,
-unless its last is "$more". With --restarts the server is killed with SIGKILL and started again between cases.
+unless its last is "$more". With --restarts the server is killed with SIGKILL and started again between cases, but before those whose title says [no restart].
 """
 import argparse
 import json
@@ -166,7 +166,7 @@ def main():
             saved = {}
             for number, case in enumerate(parse(file.read_text()), 1):
                 try:
-                    if options.restarts:
+                    if options.restarts and "[no restart]" not in case[0]:
                         server.restart(signal.SIGKILL)
                     run_case(server, case, saved)
                     passed += 1
