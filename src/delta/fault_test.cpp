@@ -200,7 +200,7 @@ TEST(DeltaFault, KilledWritersLoseNothingAcknowledged) {
     Child writer(folder, round, 100000, round % 2 == 0);
     // Killed at any moment after its first few acknowledgements.
     const auto wanted = 1 + random() % 8;
-    for (int i = 0; i < 20000 && acknowledged(folder, round).size() < wanted; ++i)
+    for (int i = 0; i < 120000 && acknowledged(folder, round).size() < wanted; ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 15000));
     writer.kill();
